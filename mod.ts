@@ -1,0 +1,91 @@
+/**
+ * An MQTT client for Deno: hbmqtt's documented `MQTTClient`, over Deno's own sockets.
+ *
+ * ```ts
+ * import { MQTTClient, QOS_1 } from "@hbmqtt/client";
+ *
+ * await using client = new MQTTClient();
+ * await client.connect("mqtt://localhost");
+ * await client.subscribe("home/#", QOS_1);
+ * await client.publish("home/kitchen/light", "on", { qos: QOS_1 });
+ * const message = await client.deliverMessage(5);
+ * console.log(message.topic, message.text());
+ * ```
+ *
+ * @module
+ */
+
+export {
+  type ConnackInfo,
+  type ConnectEventDetail,
+  type ConnectOptions,
+  type DisconnectEventDetail,
+  type DisconnectOptions,
+  type MessagesOptions,
+  MQTTClient,
+  type MQTTClientEventMap,
+  type MQTTClientOptions,
+  type PacketEventDetail,
+  type PublishOptions,
+  type ReconnectingEventDetail,
+  type ReconnectOptions,
+  type SignalOptions,
+  type SubscribeOptions,
+  type Subscription,
+} from "./src/client.ts";
+export {
+  type BrokerConfig,
+  type ClientConfig,
+  type TopicConfig,
+  type UserProperties,
+  type WillConfig,
+  type WillProperties,
+} from "./src/config/client_config.ts";
+export { loadConfig, parseConfig } from "./src/config/config_file.ts";
+export {
+  ClientError,
+  ConfigError,
+  ConnectError,
+  type ConnectErrorOptions,
+  ConnectionLostError,
+  MQTTError,
+  ProtocolError,
+  RejectedError,
+} from "./src/errors.ts";
+export { type Acknowledger, ApplicationMessage } from "./src/message.ts";
+export { formatPacket } from "./src/observe/packet_log.ts";
+export type { Stats } from "./src/observe/stats.ts";
+export {
+  type AcknowledgementFields,
+  type AcknowledgementPacket,
+  type AuthPacket,
+  type ConnackPacket,
+  type ConnectPacket,
+  type DisconnectPacket,
+  type Packet,
+  type PacketType,
+  type PingreqPacket,
+  type PingrespPacket,
+  type PubackPacket,
+  type PubcompPacket,
+  type PublishPacket,
+  type PubrecPacket,
+  type PubrelPacket,
+  type QoS,
+  QOS_0,
+  QOS_1,
+  QOS_2,
+  type SubackPacket,
+  type SubscribePacket,
+  type SubscriptionRequest,
+  type UnsubackPacket,
+  type UnsubscribePacket,
+  type WillPacket,
+} from "./src/packets.ts";
+export type { Properties } from "./src/properties.ts";
+export type { Credentials } from "./src/shell/driver.ts";
+export type { MessageHandler } from "./src/shell/inbox.ts";
+export { matchTopic } from "./src/topic.ts";
+export type { Endpoint, Scheme } from "./src/transport/endpoint.ts";
+export type { ExtraHeaders } from "./src/transport/open.ts";
+export type { OpenOptions, OpenTransport, Transport } from "./src/transport/transport.ts";

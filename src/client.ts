@@ -1,0 +1,742 @@
+import { MQTT_3_1_1 } from "./codec/dialect.ts";
+import { generateClientId } from "./client_id.ts";
+import type { ClientConfig } from "./config/client_config.ts";
+import { checkConfig, resolveConfig, type ResolvedConfig, summarizeConfig } from "./config/config.ts";
+import { loadConfig } from "./config/config_file.ts";
+import { ClientError, ConfigError } from "./errors.ts";
+import type { ApplicationMessage } from "./message.ts";
+import { withoutSecrets } from "./observe/packet_log.ts";
+import type { Stats } from "./observe/stats.ts";
+import type { ConnackPacket, Packet, PublishPacket, QoS, SubscriptionRequest, WillPacket } from "./packets.ts";
+import { NO_PROPERTIES, type Properties } from "./properties.ts";
+import { type ConnectPlan, type Credentials, Driver } from "./shell/driver.ts";
+import type { MessageHandler } from "./shell/inbox.ts";
+import { stringFault, topicFault, topicFilterFault, utf8Length } from "./topic.ts";
+import { type Endpoint, parseEndpoint } from "./transport/endpoint.ts";
+import { type ExtraHeaders, transportOpener } from "./transport/open.ts";
+import type { OpenTransport } from "./transport/transport.ts";
+
+/** What a client is made with. */
+export interface MQTTClientOptions {
+  /**
+   * The Client Identifier, 23 characters of 0-9, a-z, A-Z for every broker to accept it; the empty string asks the broker to assign one.
+   *
+   * @default {"hbmqtt/" and 16 random letters and digits}
+   */
+  clientId?: string;
+  /** The configuration: the documented keys. */
+  config?: ClientConfig;
+  /** Asked for user name and password before every attempt, so that a token can be fresh; it beats the URI and the configuration. */
+  credentials?: () => Credentials | Promise<Credentials>;
+  /** Opens connections in the place of this package's own transports: through a proxy, a tunnel, or a pipe in a test. */
+  transport?: OpenTransport;
+}
+
+/** How to connect; each option beats the key of the configuration that means the same. */
+export interface ConnectOptions {
+  /**
+   * Whether the broker starts a new session rather than go on with the one it has for this client identifier.
+   *
+   * @default {true}
+   */
+  cleanSession?: boolean;
+  /** A file of certificates of authorities to trust beside those that Deno trusts, in PEM; for `mqtts` and `wss`. */
+  caFile?: string;
+  /** A folder of such files. */
+  caPath?: string;
+  /** Such certificates as text. */
+  caData?: string;
+  /** Headers for the request that opens a WebSocket; a function is asked before every attempt. */
+  extraHeaders?: ExtraHeaders;
+  /** Gives up connecting, with the signal's reason. Once the connection is up the signal does nothing. */
+  signal?: AbortSignal;
+}
+
+/** How to reconnect. */
+export interface ReconnectOptions {
+  /** Whether the broker starts a new session, from now on. By default as `connect()` was told. */
+  cleanSession?: boolean;
+  /** Gives up reconnecting, with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** How to disconnect. */
+export interface DisconnectOptions {
+  /**
+   * How long to wait for publishes under way to be acknowledged, in seconds, 0 or more; 0: not at all.
+   *
+   * @default {5}
+   */
+  drain?: number;
+  /**
+   * The reason code that the broker is told (MQTT 5.0): 0, or 4 to have the will published.
+   *
+   * @default {0}
+   */
+  reasonCode?: number;
+  /** Properties of DISCONNECT (MQTT 5.0). */
+  properties?: Properties;
+}
+
+/** A signal to cease waiting with. */
+export interface SignalOptions {
+  /** Ceases to wait: the promise rejects with the signal's reason. What was sent by then stays sent. */
+  signal?: AbortSignal;
+}
+
+/** How to publish. */
+export interface PublishOptions extends SignalOptions {
+  /** The Quality of Service. By default that of the topic in the configuration (`topics`), else `default_qos`. */
+  qos?: QoS;
+  /** Whether the broker keeps the message for future subscribers. By default that of the topic in the configuration, else `default_retain`. */
+  retain?: boolean;
+  /** Properties of the message (MQTT 5.0). */
+  properties?: Properties;
+}
+
+/** How to subscribe or unsubscribe. */
+export interface SubscribeOptions extends SignalOptions {
+  /** Properties of the packet (MQTT 5.0). */
+  properties?: Properties;
+}
+
+/** A subscription to ask for; the short form is `[filter, qos]`. */
+export interface Subscription {
+  /** The topic filter. */
+  filter: string;
+  /**
+   * The highest QoS to receive messages with.
+   *
+   * @default {0}
+   */
+  qos?: QoS;
+  /**
+   * Not to receive what this client publishes (MQTT 5.0).
+   *
+   * @default {false}
+   */
+  noLocal?: boolean;
+  /**
+   * To receive the retain flag as it was published (MQTT 5.0).
+   *
+   * @default {false}
+   */
+  retainAsPublished?: boolean;
+  /**
+   * Retained messages: 0 sent at each subscribe, 1 only for a new subscription, 2 never (MQTT 5.0).
+   *
+   * @default {0}
+   */
+  retainHandling?: 0 | 1 | 2;
+}
+
+/** How to receive by an iterator of its own. */
+export interface MessagesOptions {
+  /**
+   * How many messages may wait in the iterator's queue, 1 or more; at the limit the connection is not read.
+   *
+   * @default {max_queued_messages of the configuration}
+   */
+  limit?: number;
+  /** Ends the iterator, which throws the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** What the broker answered to the last CONNECT. */
+export interface ConnackInfo {
+  /** The return code (3.1.1) or reason code (5.0), 0: accepted. */
+  readonly returnCode: number;
+  /** Whether the broker had a session for the client. */
+  readonly sessionPresent: boolean;
+  /** The broker's properties (MQTT 5.0). */
+  readonly properties: Properties;
+}
+
+/** `detail` of the event `connect`. */
+export interface ConnectEventDetail {
+  /** The return code, 0. */
+  returnCode: number;
+  /** Whether the broker had a session for the client. */
+  sessionPresent: boolean;
+  /** The broker's URI, without user name and password. */
+  uri: string;
+}
+
+/** `detail` of the event `disconnect`. */
+export interface DisconnectEventDetail {
+  /** What broke the link; `undefined` after `disconnect()`. */
+  error: unknown;
+  /** The reason code of the broker's DISCONNECT or of its breach of the protocol, if that was it. */
+  reasonCode: number | undefined;
+  /** Whether the client is about to reconnect. */
+  willReconnect: boolean;
+}
+
+/** `detail` of the event `reconnecting`. */
+export interface ReconnectingEventDetail {
+  /** Counts the attempts that wait, from 1. */
+  attempt: number;
+  /** How long it waits, in seconds. */
+  delay: number;
+}
+
+/** `detail` of the event `packet`. */
+export interface PacketEventDetail {
+  /** `"in"`: received, `"out"`: sent. */
+  direction: "in" | "out";
+  /** The packet, its secrets replaced by `***`. */
+  packet: Packet;
+}
+
+/** The events of a client. */
+export interface MQTTClientEventMap {
+  /** The broker has accepted a connection, the first or a later one. */
+  connect: CustomEvent<ConnectEventDetail>;
+  /** A connection is gone; or the client has given up to restore it. */
+  disconnect: CustomEvent<DisconnectEventDetail>;
+  /** An attempt is about to be made, after a delay. */
+  reconnecting: CustomEvent<ReconnectingEventDetail>;
+  /** A packet was sent or received. Costs nothing while nobody listens. */
+  packet: CustomEvent<PacketEventDetail>;
+}
+
+const encoder = new TextEncoder();
+
+/** The longest packet, by its Remaining Length (§2.2.3), in bytes. */
+const LARGEST_REMAINING_LENGTH = 268_435_455;
+
+/**
+ * An MQTT client.
+ *
+ * Connects to one broker (or the first of several that answers), publishes, subscribes, and hands out what it receives by
+ * {@linkcode deliverMessage}, by iteration, or to {@linkcode onmessage}. When the link breaks it reconnects, resumes
+ * what was under way and restores its subscriptions; calls made meanwhile wait.
+ *
+ * ```ts
+ * import { MQTTClient, QOS_1 } from "@hbmqtt/client";
+ *
+ * await using client = new MQTTClient();
+ * await client.connect("mqtt://localhost:1883");
+ * await client.subscribe("home/#", QOS_1);
+ * await client.publish("home/kitchen/light", "on", { qos: QOS_1 });
+ * for await (const message of client) {
+ *   console.log(message.topic, message.text());
+ *   break;
+ * }
+ * ```
+ */
+export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIterable<ApplicationMessage> {
+  readonly #config: ResolvedConfig;
+  readonly #driver: Driver;
+  readonly #credentials: MQTTClientOptions["credentials"];
+  readonly #transport: MQTTClientOptions["transport"];
+  #clientId: string;
+  #connack: ConnackPacket | undefined;
+  /** Where it is connected to, or was last, without user name and password. */
+  #uri: string | undefined;
+  /** A topic name that is known to be one: the last one published to. */
+  #checkedTopic = "-";
+  /** The listeners of the event `packet` that were added and not removed. */
+  readonly #packetListeners = new Set<unknown>();
+
+  /**
+   * Makes a client; it connects when it is told to.
+   *
+   * @throws {ConfigError} If the configuration is faulty, naming all its faults.
+   * @throws {TypeError} If the client identifier cannot be sent.
+   */
+  constructor(options: MQTTClientOptions = {}) {
+    super();
+    const config = this.#config = resolveConfig(checkConfig(options.config ?? {}));
+    if (config.protocol_version !== 4) {
+      throw new ConfigError(`protocol_version ${config.protocol_version} is not supported yet: only 4, MQTT 3.1.1, is`);
+    }
+    if (config.store !== undefined) throw new ConfigError("store is not supported yet: sessions are kept in memory");
+    this.#clientId = options.clientId ?? config.client_id ?? generateClientId();
+    const fault = typeof this.#clientId === "string" ? stringFault(this.#clientId) : "it must be a string";
+    if (fault !== undefined) throw new TypeError(`Cannot use the client identifier: ${fault}`);
+    this.#credentials = options.credentials;
+    this.#transport = options.transport;
+    this.#driver = new Driver({
+      dialect: MQTT_3_1_1,
+      maximumPacketSize: config.maximum_packet_size ?? Infinity,
+      maxQueuedMessages: config.max_queued_messages,
+      connectTimeout: config.connect_timeout,
+      autoReconnect: config.auto_reconnect,
+      reconnectRetries: config.reconnect_retries,
+      reconnectMaxInterval: config.reconnect_max_interval,
+      pingDelay: config.ping_delay,
+      pingTimeout: config.ping_timeout,
+      maxInflight: config.max_inflight,
+      maxQueuedPublishes: config.max_queued_publishes,
+      maxQueuedBytes: config.max_queued_bytes,
+      queueFull: config.queue_full,
+      queueQos0: config.queue_qos_0,
+      maxPublishAttempts: config.max_publish_attempts,
+      manualAck: config.manual_ack,
+      resubscribe: config.resubscribe,
+    }, {
+      answered: (connack) => this.#connack = connack,
+      connected: (connack, endpoint) => this.#connected(connack, endpoint),
+      disconnected: (error, willReconnect) => this.#disconnected(error, willReconnect),
+      reconnecting: (attempt, delay) => this.#dispatch("reconnecting", { attempt, delay }),
+    });
+  }
+
+  /**
+   * Makes a client with the configuration in a YAML file, as {@linkcode loadConfig} reads it.
+   *
+   * @param path the file; a URL must be a `file:` URL
+   * @param options what else the client is made with
+   * @throws {ConfigError} If the file cannot be read or is not a valid configuration; the message names all its faults.
+   * @throws {TypeError} If the path is none, or the client identifier cannot be sent.
+   */
+  static async fromConfigFile(
+    path: string | URL,
+    options: Omit<MQTTClientOptions, "config"> = {},
+  ): Promise<MQTTClient> {
+    return new this({ ...options, config: await loadConfig(path) });
+  }
+
+  /** The Client Identifier: the one given or generated, or the one that the broker has assigned. */
+  get clientId(): string {
+    return this.#clientId;
+  }
+
+  /** Whether the link is up. */
+  get connected(): boolean {
+    return this.#driver.state === "connected";
+  }
+
+  /** What the broker answered to the last CONNECT, `undefined` before the first answer. */
+  get connack(): ConnackInfo | undefined {
+    if (this.#connack === undefined) return undefined;
+    const { returnCode, sessionPresent, properties } = this.#connack;
+    return { returnCode, sessionPresent, properties };
+  }
+
+  /** What the client has done since it was made, and what is under way. */
+  get stats(): Stats {
+    return this.#driver.stats;
+  }
+
+  /**
+   * Connects to a broker, and keeps connected until {@linkcode disconnect}.
+   *
+   * With `auto_reconnect` a failed attempt is retried up to `reconnect_retries` times, unless a retry cannot help.
+   *
+   * @param uri `mqtt://`, `mqtts://`, `ws://`, `wss://` with `[user:password@]host[:port]`, or `unix:/path`; by default that of the
+   * configuration, which may name several brokers to try in turn
+   * @returns the return code of CONNACK, 0
+   * @throws {ConnectError} If no attempt succeeds: `returnCode` is the broker's, `cause` what went wrong; a `TimeoutError` there
+   * when it took longer than `connect_timeout`.
+   * @throws {ClientError} If the client is connected or connecting, which it stays; or if there is no URI.
+   * @throws {TypeError} If the URI is malformed.
+   * @throws The signal's reason, if it aborts.
+   * @see MQTT 3.1.1, §3.1
+   */
+  connect(uri?: string, options: ConnectOptions = {}): Promise<number> {
+    return guard(async () => {
+      const uris = uri === undefined ? this.#config.uri : [uri];
+      if (uris.length === 0) {
+        throw new ClientError("Cannot connect: give a URI to connect() or as `uri` in the configuration");
+      }
+      const connack = await this.#driver.connect(this.#plan(uris, options), options.signal);
+      return connack.returnCode;
+    });
+  }
+
+  #plan(uris: readonly string[], options: ConnectOptions): ConnectPlan {
+    const config = this.#config;
+    return {
+      endpoints: uris.map(parseEndpoint),
+      clientId: this.#clientId,
+      cleanStart: options.cleanSession ?? config.cleansession,
+      keepAlive: config.keep_alive,
+      will: willPacket(config),
+      properties: NO_PROPERTIES,
+      open: this.#transport ?? transportOpener({
+        caFile: options.caFile ?? config.cafile,
+        caPath: options.caPath ?? config.capath,
+        caData: options.caData ?? config.cadata,
+        certFile: config.certfile,
+        keyFile: config.keyfile,
+        checkHostname: config.check_hostname,
+        alpnProtocols: config.alpn_protocols ?? [],
+        extraHeaders: options.extraHeaders,
+      }),
+      credentials: (endpoint) => this.#credentialsFor(endpoint),
+    };
+  }
+
+  #credentialsFor(endpoint: Endpoint): Credentials | Promise<Credentials> {
+    if (this.#credentials !== undefined) return this.#credentials();
+    const { username, password } = this.#config;
+    return { username: endpoint.username ?? username, password: endpoint.password ?? password };
+  }
+
+  /**
+   * Connects again as {@linkcode connect} did, at once; a connection that is up is closed first. What is under way goes on.
+   *
+   * @returns the return code of CONNACK, 0
+   * @throws {ClientError} If `connect()` was never called, or `disconnect()` is under way.
+   * @throws {ConnectError} If no attempt succeeds.
+   * @throws The signal's reason, if it aborts; the client has ended then.
+   */
+  reconnect(options: ReconnectOptions = {}): Promise<number> {
+    return guard(async () => (await this.#driver.reconnect(options.cleanSession, options.signal)).returnCode);
+  }
+
+  /**
+   * Ends the connection in good order, and with it everything that waits: `deliverMessage()` and publishes not acknowledged reject with
+   * `ClientError`, iterators are done. Messages received by then can still be taken. Stops a reconnection. Does nothing when there is nothing to end.
+   *
+   * @throws {RangeError} If `drain` is negative.
+   * @see MQTT 3.1.1, §3.14
+   */
+  disconnect(options: DisconnectOptions = {}): Promise<void> {
+    return guard(async () => {
+      const { drain = 5, reasonCode = 0, properties = NO_PROPERTIES } = options;
+      checkSeconds("drain", drain);
+      await this.#driver.disconnect(drain, reasonCode, properties);
+    });
+  }
+
+  /** Disconnects. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.disconnect();
+  }
+
+  /**
+   * Asks the broker for a sign of life; while the link is down it waits for the next one.
+   *
+   * @returns a promise that resolves on PINGRESP
+   * @throws {ClientError} If the client is not connected or ends.
+   * @throws The signal's reason, if it aborts.
+   * @see MQTT 3.1.1, §3.12
+   */
+  ping(options: SignalOptions = {}): Promise<void> {
+    return this.#driver.ping(options.signal);
+  }
+
+  /**
+   * Publishes a message.
+   *
+   * While the link is up and the window (`max_inflight`) or the write buffer is full, it waits its turn; while the link is being restored it
+   * waits in the offline queue (`max_queued_publishes`, `max_queued_bytes`, `queue_full`). A QoS 1 or 2 publish that is cut off is completed on the next connection.
+   *
+   * @param topic 1…65,535 bytes, no wildcards
+   * @param message bytes, which are not copied and must not change before the promise settles, or a string, sent as UTF-8
+   * @returns the message with the packets of its flow: for QoS 0 once it is handed to the transport, for QoS 1 on PUBACK, for QoS 2 on PUBCOMP
+   * @throws {TypeError} If the topic is no topic name, or the message neither bytes nor a string.
+   * @throws {RangeError} If the QoS is not 0, 1 or 2, or the message is longer than a packet can be, 256 MiB.
+   * @throws {ClientError} If the client is not connected or ends first, the offline queue is full, or the connection breaks `max_publish_attempts` times on it.
+   * @throws {RejectedError} If the broker rejects it (MQTT 5.0).
+   * @throws The signal's reason, if it aborts.
+   * @see MQTT 3.1.1, §3.3, §4.3
+   */
+  publish(topic: string, message: Uint8Array | string, options: PublishOptions = {}): Promise<ApplicationMessage> {
+    let packet;
+    try {
+      packet = this.#publishPacket(topic, message, options);
+    } catch (error) {
+      return guard(() => Promise.reject(error));
+    }
+    return this.#driver.publish(packet, options.signal);
+  }
+
+  /** Checks a topic name and remembers it, since most publishes are to the topic of the one before. */
+  #checkTopic(topic: string): void {
+    const fault = typeof topic === "string"
+      ? topicFault(topic)
+      : `a topic name must be a string, not ${typeName(topic)}`;
+    if (fault !== undefined) throw new TypeError(`Cannot publish to ${show(topic)}: ${fault}`);
+    this.#checkedTopic = topic;
+  }
+
+  #publishPacket(topic: string, message: Uint8Array | string, options: PublishOptions): PublishPacket {
+    if (topic !== this.#checkedTopic) this.#checkTopic(topic);
+    const payload = typeof message === "string" ? encoder.encode(message) : message;
+    if (!(payload instanceof Uint8Array)) {
+      throw new TypeError(
+        `Cannot publish to ${show(topic)}: a message must be a Uint8Array or a string, not ${typeName(message)}`,
+      );
+    }
+    const room = LARGEST_REMAINING_LENGTH - 4 - payload.length;
+    // A UTF-16 unit takes 3 bytes at the most, and to count them is seldom needed.
+    if (room < 3 * topic.length && room < utf8Length(topic)) {
+      throw new RangeError(`Cannot publish to ${show(topic)}: ${payload.length} bytes are more than a packet can hold`);
+    }
+    const ofTopic = this.#config.topics.get(topic);
+    const qos = options.qos ?? ofTopic?.qos ?? this.#config.default_qos;
+    const retain = options.retain ?? ofTopic?.retain ?? this.#config.default_retain;
+    if (qos !== 0 && qos !== 1 && qos !== 2) throw qosError(`Cannot publish to ${show(topic)}`, qos);
+    if (typeof retain !== "boolean") {
+      throw new TypeError(`Cannot publish to ${show(topic)}: retain must be true or false, not ${typeName(retain)}`);
+    }
+    const properties = options.properties ?? NO_PROPERTIES;
+    return { type: "PUBLISH", dup: false, qos, retain, topic, packetId: 0, properties, payload };
+  }
+
+  /**
+   * Subscribes to one topic filter.
+   *
+   * @param filter the topic filter; `+` stands for one level, `#` for the rest
+   * @param qos the highest QoS to receive messages with, 0 by default
+   * @returns the code of SUBACK: the granted QoS, or 0x80 and above for a refusal
+   * @throws {TypeError} If the filter is malformed.
+   * @throws {ClientError} If the client is not connected or ends first.
+   * @see MQTT 3.1.1, §3.8
+   */
+  subscribe(filter: string, qos?: QoS, options?: SubscribeOptions): Promise<number[]>;
+  /**
+   * Subscribes to topic filters. What is granted is restored when the broker loses it (`resubscribe`).
+   *
+   * @param topics pairs of topic filter and QoS, or objects with further options; at least one
+   * @returns the codes of SUBACK in the same order: the granted QoS, or 0x80 and above for a refusal
+   * @throws {TypeError} If a filter is malformed, before anything is sent.
+   * @throws {RangeError} If a QoS is not 0, 1 or 2.
+   * @throws {ClientError} If the client is not connected or ends first.
+   * @throws The signal's reason, if it aborts.
+   * @see MQTT 3.1.1, §3.8
+   */
+  subscribe(
+    topics: readonly (readonly [filter: string, qos: QoS] | Subscription)[],
+    options?: SubscribeOptions,
+  ): Promise<number[]>;
+  subscribe(
+    topics: string | readonly (readonly [filter: string, qos: QoS] | Subscription)[],
+    second?: QoS | SubscribeOptions,
+    third?: SubscribeOptions,
+  ): Promise<number[]> {
+    return guard(async () => {
+      const isOne = typeof topics === "string";
+      const qos = typeof second === "object" ? undefined : second;
+      const { properties = NO_PROPERTIES, signal } = (typeof second === "object" ? second : third) ?? {};
+      const entries = isOne ? [{ filter: topics, qos }] : topics;
+      if (!Array.isArray(entries) || entries.length === 0) {
+        throw new TypeError("Cannot subscribe: give a topic filter, or a list of at least one [filter, qos]");
+      }
+      const subscriptions = entries.map(subscriptionRequest);
+      return await this.#driver.subscribe({ type: "SUBSCRIBE", packetId: 0, subscriptions, properties }, signal);
+    });
+  }
+
+  /**
+   * Ends subscriptions.
+   *
+   * @param filters the topic filters as they were subscribed to, one or a list of at least one
+   * @returns the codes of UNSUBACK in the same order, zeros on 3.1.1
+   * @throws {TypeError} If a filter is malformed, before anything is sent.
+   * @throws {ClientError} If the client is not connected or ends first.
+   * @throws The signal's reason, if it aborts.
+   * @see MQTT 3.1.1, §3.10
+   */
+  unsubscribe(filters: string | readonly string[], options: SubscribeOptions = {}): Promise<number[]> {
+    return guard(async () => {
+      const topicFilters = typeof filters === "string" ? [filters] : Array.isArray(filters) ? [...filters] : [];
+      if (topicFilters.length === 0) {
+        throw new TypeError("Cannot unsubscribe: give a topic filter, or a list of at least one");
+      }
+      for (const topicFilter of topicFilters) checkFilter("unsubscribe from", topicFilter);
+      const { properties = NO_PROPERTIES, signal } = options;
+      return await this.#driver.unsubscribe({ type: "UNSUBSCRIBE", packetId: 0, topicFilters, properties }, signal);
+    });
+  }
+
+  /**
+   * Gives the next message that no iterator of {@linkcode messages} and no {@linkcode onmessage} takes. Callers are served in the order of
+   * their calls; one that ceases to wait loses no message.
+   *
+   * @param timeout how long to wait, in seconds, 0 or more; 0: not at all; by default without end
+   * @throws {DOMException} `TimeoutError` If no message comes in time.
+   * @throws {ClientError} If the client is not connected, or has ended, and no message is left.
+   * @throws {RangeError} If `timeout` is negative.
+   * @throws The signal's reason, if it aborts.
+   */
+  deliverMessage(timeout?: number, options: SignalOptions = {}): Promise<ApplicationMessage> {
+    const { inbox, state } = this.#driver;
+    try {
+      if (timeout !== undefined) checkSeconds("timeout", timeout);
+    } catch (error) {
+      return guard(() => Promise.reject(error));
+    }
+    if (state === "idle" && inbox.queue.length === 0) return this.#driver.refuse();
+    return inbox.queue.take(timeout, options.signal);
+  }
+
+  /** Iterates over the messages that {@linkcode deliverMessage} would give; done after {@linkcode disconnect}. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<ApplicationMessage> {
+    return this.#driver.inbox.queue.iterator(() => {});
+  }
+
+  /**
+   * Iterates over the messages that match a topic filter, in a queue of its own, from now on; it does not subscribe. A message goes to every
+   * such iterator that it matches, and then neither to {@linkcode onmessage} nor to {@linkcode deliverMessage}.
+   *
+   * @param filter a topic filter
+   * @throws {TypeError} If the filter is malformed.
+   * @throws {RangeError} If the limit is less than 1.
+   */
+  messages(filter: string, options: MessagesOptions = {}): AsyncIterableIterator<ApplicationMessage> {
+    checkFilter("receive messages of", filter);
+    const { limit, signal } = options;
+    if (limit !== undefined && !(limit >= 1)) throw new RangeError(`limit must be at least 1, not ${limit}`);
+    return this.#driver.inbox.route(filter, limit, signal);
+  }
+
+  /**
+   * Takes messages as they come, one at a time and in order; a promise that it returns is waited for. What it throws is reported as an
+   * uncaught error, as that of an event listener is. While it is `null` messages are queued.
+   */
+  get onmessage(): MessageHandler | null {
+    return this.#driver.inbox.handler;
+  }
+
+  set onmessage(handler: MessageHandler | null) {
+    if (handler !== null && typeof handler !== "function") throw new TypeError("onmessage must be a function or null");
+    this.#driver.inbox.handler = handler;
+  }
+
+  /** Listens to an event of the client. */
+  override addEventListener<Type extends keyof MQTTClientEventMap>(
+    type: Type,
+    listener: ((event: MQTTClientEventMap[Type]) => void) | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  /** Listens to any event. */
+  override addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  override addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void {
+    super.addEventListener(type, listener, options);
+    if (type !== "packet" || listener === null) return;
+    this.#packetListeners.add(listener);
+    this.#driver.packetObserver = (direction, packet) =>
+      this.#dispatch("packet", { direction, packet: withoutSecrets(packet) });
+  }
+
+  /** Ceases to listen to an event of the client. */
+  override removeEventListener<Type extends keyof MQTTClientEventMap>(
+    type: Type,
+    listener: ((event: MQTTClientEventMap[Type]) => void) | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  /** Ceases to listen to any event. */
+  override removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  override removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void {
+    super.removeEventListener(type, listener, options);
+    if (type !== "packet") return;
+    this.#packetListeners.delete(listener);
+    if (this.#packetListeners.size === 0) this.#driver.packetObserver = undefined;
+  }
+
+  /** Shows the client when it is inspected or printed: its state, and its configuration without the defaults and with `***` for secrets. */
+  [Symbol.for("Deno.customInspect")](inspect: (value: unknown, options: unknown) => string, options: unknown): string {
+    return `${this.constructor.name} ${inspect(this.#summary(), options)}`;
+  }
+
+  /** The same for `node:util`. */
+  [Symbol.for("nodejs.util.inspect.custom")](
+    _depth: number,
+    options: unknown,
+    inspect: (value: unknown, options: unknown) => string,
+  ): string {
+    return `${this.constructor.name} ${inspect(this.#summary(), options)}`;
+  }
+
+  #summary(): Record<string, unknown> {
+    const config = summarizeConfig(this.#config);
+    return { clientId: this.#clientId, state: this.#driver.state, ...this.#uri && { uri: this.#uri }, config };
+  }
+
+  #connected(connack: ConnackPacket, endpoint: Endpoint): void {
+    this.#clientId = connack.properties.assignedClientIdentifier ?? this.#clientId;
+    this.#uri = endpoint.uri;
+    const { returnCode, sessionPresent } = connack;
+    this.#dispatch("connect", { returnCode, sessionPresent, uri: endpoint.uri });
+  }
+
+  #disconnected(error: unknown, willReconnect: boolean): void {
+    const reasonCode = hasReasonCode(error) ? error.reasonCode : undefined;
+    this.#dispatch("disconnect", { error, reasonCode, willReconnect });
+  }
+
+  #dispatch<Type extends keyof MQTTClientEventMap>(type: Type, detail: MQTTClientEventMap[Type]["detail"]): void {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/** Runs an asynchronous call so that whoever drops its promise gets no unhandled rejection. */
+function guard<Result>(call: () => Promise<Result>): Promise<Result> {
+  const promise = call();
+  promise.catch(() => {});
+  return promise;
+}
+
+function hasReasonCode(error: unknown): error is { reasonCode: number | undefined } {
+  return error instanceof Error && "reasonCode" in error;
+}
+
+function subscriptionRequest(entry: unknown): SubscriptionRequest {
+  if (Array.isArray(entry)) return subscriptionRequest({ filter: entry[0], qos: entry[1] });
+  if (typeof entry !== "object" || entry === null) {
+    throw new TypeError(`Cannot subscribe: an entry must be [filter, qos] or { filter, qos }, not ${show(entry)}`);
+  }
+  const { filter, qos = 0, noLocal = false, retainAsPublished = false, retainHandling = 0 } = entry as Subscription;
+  checkFilter("subscribe to", filter);
+  if (qos !== 0 && qos !== 1 && qos !== 2) throw qosError(`Cannot subscribe to ${show(filter)}`, qos);
+  if (retainHandling !== 0 && retainHandling !== 1 && retainHandling !== 2) {
+    throw new RangeError(
+      `Cannot subscribe to ${show(filter)}: retainHandling must be 0, 1 or 2, not ${show(retainHandling)}`,
+    );
+  }
+  return { topicFilter: filter, qos, noLocal, retainAsPublished, retainHandling };
+}
+
+function checkFilter(what: string, filter: unknown): void {
+  const fault = typeof filter === "string"
+    ? topicFilterFault(filter)
+    : `a topic filter must be a string, not ${typeName(filter)}`;
+  if (fault !== undefined) throw new TypeError(`Cannot ${what} ${show(filter)}: ${fault}`);
+}
+
+function checkSeconds(name: string, seconds: unknown): void {
+  if (typeof seconds !== "number") throw new TypeError(`${name} must be a number of seconds, not ${typeName(seconds)}`);
+  if (!(seconds >= 0)) throw new RangeError(`${name} must be 0 or more seconds, not ${seconds}`);
+}
+
+function qosError(what: string, qos: unknown): Error {
+  const message = `${what}: the QoS must be 0, 1 or 2, not ${show(qos)}`;
+  return typeof qos === "number" ? new RangeError(message) : new TypeError(message);
+}
+
+function show(value: unknown): string {
+  if (typeof value !== "string") return typeof value === "number" ? String(value) : typeName(value);
+  return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value);
+}
+
+function typeName(value: unknown): string {
+  if (value === null) return "null";
+  return typeof value === "object" ? value.constructor?.name ?? "object" : typeof value;
+}
+
+function willPacket({ will }: ResolvedConfig): WillPacket | undefined {
+  if (will === undefined) return undefined;
+  const { topic, message, qos, retain, properties } = will;
+  return { topic, payload: typeof message === "string" ? encoder.encode(message) : message, qos, retain, properties };
+}

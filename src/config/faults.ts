@@ -1,0 +1,240 @@
+import { stringFault, topicFault, utf8Length } from "../topic.ts";
+import {
+  allowedBy,
+  type BytesField,
+  type Field,
+  FIELDS,
+  type FieldTable,
+  type NumberField,
+  type PairsField,
+  type TextFormat,
+  type TextsField,
+  type TopicsField,
+} from "./fields.ts";
+import { nearest } from "./nearest.ts";
+import type { Path } from "./path.ts";
+
+/** What is wrong at one place of a configuration. */
+export interface Fault {
+  /** The place; that of a missing key is where it should be. */
+  readonly path: Path;
+  /** What was found and what is allowed, without any secret. */
+  readonly message: string;
+  /** The part of the message that shows what was found, if it does. */
+  readonly found?: string;
+}
+
+const LONGEST_BYTES = 65_535;
+const LONGEST_PROTOCOL_NAME = 255;
+const LONGEST_QUOTE = 64;
+
+/** Gives what is wrong with a configuration, everything or not more than so many faults; a value without faults is a `ClientConfig`. */
+export function findFaults(config: unknown, most = Infinity): Fault[] {
+  return mappingFaults(FIELDS, config, []).take(most).toArray();
+}
+
+/** Writes a fault as one line: `will.qos: found 3, must be 0, 1 or 2`. */
+export function formatFault({ path, message }: Fault): string {
+  return `${formatPath(path)}: ${message}`;
+}
+
+function* mappingFaults(table: FieldTable, value: unknown, path: Path): Generator<Fault> {
+  if (!isMapping(value)) {
+    yield misfit(path, value, "a mapping", path.length === 0); // it may be the contents of a wrong file
+    return;
+  }
+  for (const [key, entry] of Object.entries(value)) {
+    if (!Object.hasOwn(table, key)) yield { path: [...path, key], message: unknownKey(key, table) };
+    else if (entry !== undefined) yield* fieldFaults(table[key], entry, [...path, key]);
+  }
+  for (const key of Object.keys(table)) {
+    const { required, needs } = table[key];
+    const given = value[key] !== undefined;
+    if (required && !given) yield { path: [...path, key], message: `is missing, must be ${allowedBy(table[key])}` };
+    if (needs !== undefined && given && value[needs] === undefined) {
+      yield { path: [...path, key], message: `is of no use without ${needs}` };
+    }
+  }
+}
+
+function unknownKey(key: string, table: FieldTable): string {
+  const keys = Object.keys(table);
+  const meant = nearest(key, keys);
+  return meant === undefined ? `unknown key, allowed are ${keys.join(", ")}` : `unknown key, did you mean ${meant}?`;
+}
+
+function* fieldFaults(field: Field, value: unknown, path: Path): Generator<Fault> {
+  switch (field.kind) {
+    case "boolean":
+      if (typeof value !== "boolean") yield misfit(path, value, allowedBy(field), field.secret);
+      break;
+    case "number":
+      if (!isInRange(field, value)) yield misfit(path, value, allowedBy(field), field.secret);
+      break;
+    case "choice":
+      if (!field.values.some((allowed) => allowed === value)) yield misfit(path, value, allowedBy(field), field.secret);
+      break;
+    case "text":
+      yield* textFaults(field.format, value, path, field.secret);
+      break;
+    case "texts":
+      yield* textsFaults(field, value, path);
+      break;
+    case "bytes":
+      yield* bytesFaults(field, value, path);
+      break;
+    case "pairs":
+      yield* pairsFaults(field, value, path);
+      break;
+    case "mapping":
+      yield* mappingFaults(field.fields, value, path);
+      break;
+    case "topics":
+      yield* topicsFaults(field, value, path);
+      break;
+  }
+}
+
+function isInRange(
+  { whole, min = -Infinity, above = -Infinity, max = Infinity }: NumberField,
+  value: unknown,
+): boolean {
+  if (typeof value !== "number" || !Number.isFinite(value)) return false;
+  if (whole && !Number.isInteger(value)) return false;
+  return value >= min && value > above && value <= max;
+}
+
+function* textFaults(format: TextFormat, value: unknown, path: Path, secret?: boolean): Generator<Fault> {
+  if (typeof value !== "string") {
+    yield misfit(path, value, `a ${format}`, secret);
+    return;
+  }
+  const reason = textFault(format, value);
+  if (reason !== undefined) yield unfit(path, value, reason, secret);
+}
+
+function textFault(format: TextFormat, text: string): string | undefined {
+  switch (format) {
+    case "string":
+      return stringFault(text);
+    case "topic name":
+      return topicFault(text);
+    case "protocol name":
+      if (utf8Length(text) > LONGEST_PROTOCOL_NAME) return `at most ${LONGEST_PROTOCOL_NAME} bytes are allowed`;
+  }
+  if (text === "") return `a ${format} must not be empty`;
+}
+
+function* textsFaults(field: TextsField, value: unknown, path: Path): Generator<Fault> {
+  if (field.single && typeof value === "string") {
+    yield* textFaults(field.format, value, path, field.secret);
+  } else if (!Array.isArray(value) || value.length === 0) {
+    yield misfit(path, value, allowedBy(field), field.secret);
+  } else {
+    for (const [i, text] of value.entries()) yield* textFaults(field.format, text, [...path, i], field.secret);
+  }
+}
+
+function* bytesFaults(field: BytesField, value: unknown, path: Path): Generator<Fault> {
+  if (!(value instanceof Uint8Array) && !(field.text && typeof value === "string")) {
+    yield misfit(path, value, allowedBy(field), field.secret);
+    return;
+  }
+  const reason = bytesFault(value);
+  if (reason !== undefined) yield unfit(path, value, reason, field.secret);
+}
+
+function bytesFault(value: Uint8Array | string): string | undefined {
+  const length = typeof value === "string" ? utf8Length(value) : value.length;
+  if (length < 0) return "it holds a lone surrogate, which UTF-8 cannot express";
+  if (length > LONGEST_BYTES) return `it is ${length} bytes long, ${LONGEST_BYTES} are allowed`;
+}
+
+function* pairsFaults(field: PairsField, value: unknown, path: Path): Generator<Fault> {
+  if (isMapping(value)) {
+    for (const [name, text] of Object.entries(value)) {
+      const reason = stringFault(name);
+      if (reason !== undefined) yield { path: [...path, name], message: `a name cannot be sent: ${reason}` };
+      yield* textFaults("string", text, [...path, name]);
+    }
+  } else if (Array.isArray(value)) {
+    for (const [i, pair] of value.entries()) {
+      if (!Array.isArray(pair) || pair.length !== 2) yield misfit([...path, i], pair, "a [name, value] pair");
+      else for (const [j, text] of pair.entries()) yield* textFaults("string", text, [...path, i, j]);
+    }
+  } else yield misfit(path, value, allowedBy(field));
+}
+
+function* topicsFaults(field: TopicsField, value: unknown, path: Path): Generator<Fault> {
+  if (!isMapping(value)) {
+    yield misfit(path, value, allowedBy(field));
+    return;
+  }
+  for (const [topic, entry] of Object.entries(value)) {
+    const reason = topicFault(topic);
+    if (reason !== undefined) yield { path: [...path, topic], message: reason };
+    if (entry !== undefined) yield* mappingFaults(field.fields, entry, [...path, topic]);
+  }
+}
+
+function misfit(path: Path, value: unknown, allowed: string, secret?: boolean): Fault {
+  const found = describe(value, secret);
+  return { path, message: `found ${found}, must be ${allowed}`, found };
+}
+
+function unfit(path: Path, value: unknown, reason: string, secret?: boolean): Fault {
+  const found = describe(value, secret);
+  return { path, message: `found ${found}: ${reason}`, found };
+}
+
+/** Writes a path as one would in code, but for quotes around the keys: `topics./test.qos`, `uri[1]`. */
+export function formatPath(path: Path): string {
+  if (path.length === 0) return "configuration";
+  return path.map((part) => typeof part === "number" ? `[${part}]` : `.${formatKey(part)}`).join("").replace(/^\./, "");
+}
+
+function formatKey(key: string): string {
+  if (mayHoldPassword(key)) return "***";
+  if (key.length > LONGEST_QUOTE) key = `${key.slice(0, LONGEST_QUOTE)}…`;
+  return /^[^"\p{C}\p{Z}]+$/u.test(key) ? key : quote(key);
+}
+
+/** Puts a text in quotes, without anything that would end the line or change its direction. */
+function quote(text: string): string {
+  const escape = (character: string) => `\\u{${character.codePointAt(0)?.toString(16)}}`;
+  return JSON.stringify(text).replace(/[\p{C}\u2028\u2029]/gu, escape);
+}
+
+/** Shows a value as far as it fits into a line and is no secret. */
+function describe(value: unknown, secret = false): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
+  if (value instanceof Uint8Array) return "a Uint8Array";
+  if (value instanceof Date) return "a date"; // what YAML makes of 2026-01-31
+  if (isMapping(value)) return "a mapping";
+  switch (typeof value) {
+    case "undefined":
+      return "undefined";
+    case "object":
+      return "an object of a class";
+    case "number":
+    case "boolean":
+      return secret ? `a ${typeof value}` : String(value);
+    case "string":
+      return secret || value.length > LONGEST_QUOTE || mayHoldPassword(value) ? "a string" : quote(value);
+    default:
+      return `a ${typeof value}`;
+  }
+}
+
+/** Tells whether a value is an object whose keys are its own and its contents: a literal, or what a parser makes. */
+export function isMapping(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** Tells whether a text may be a URI, or the part of one that holds a password, that strayed to a wrong place. */
+function mayHoldPassword(text: string): boolean {
+  return text.includes("://") || text.includes("@");
+}

@@ -1,0 +1,88 @@
+/**
+ * What went wrong, beside the message.
+ *
+ * The fields that carry a code of the protocol are numbers as they were on the wire.
+ */
+export interface ConnectErrorOptions extends ErrorOptions {
+  /** The return code of a 3.1.1 CONNACK, 1…5. */
+  returnCode?: number;
+  /** The reason code (MQTT 5.0); for 3.1.1 the one that means the same as the return code. */
+  reasonCode?: number;
+  /** Whether trying again cannot help. */
+  permanent?: boolean;
+}
+
+/** The base of every error that the client throws on purpose, never thrown itself; wrong arguments are `TypeError` and `RangeError`. */
+export class MQTTError extends Error {
+  /** The name of the class. */
+  override name = "MQTTError";
+}
+
+/** Says that the client was used in a state in which it cannot do what was asked: before `connect()`, or after it has ended or given up. */
+export class ClientError extends MQTTError {
+  /** The name of the class. */
+  override name = "ClientError";
+}
+
+/** Says that no connection could be established: unreachable, refused, not trusted, timed out or not permitted. */
+export class ConnectError extends ClientError {
+  /** The name of the class. */
+  override name = "ConnectError";
+  /** The return code of the CONNACK that refused the connection, 1…5 for 3.1.1; `undefined` when no CONNACK came. */
+  readonly returnCode: number | undefined;
+  /** The reason code (MQTT 5.0) that the refusal has or corresponds to, 0x80…0xFF; `undefined` when no CONNACK came. */
+  readonly reasonCode: number | undefined;
+  /** Whether the same attempt, made again, would fail again: bad credentials, a bad certificate, a denied permission, … */
+  readonly permanent: boolean;
+
+  /** Takes the message, and what the broker or the runtime said. */
+  constructor(message: string, options: ConnectErrorOptions = {}) {
+    super(message, options);
+    this.returnCode = options.returnCode;
+    this.reasonCode = options.reasonCode;
+    this.permanent = options.permanent ?? false;
+  }
+}
+
+/** Says that the link broke and will not come back: `auto_reconnect` is off, or the retries are used up. `cause` is what broke it. */
+export class ConnectionLostError extends ClientError {
+  /** The name of the class. */
+  override name = "ConnectionLostError";
+}
+
+/** Says that the broker answered with a reason code of 0x80 or more (MQTT 5.0). */
+export class RejectedError extends MQTTError {
+  /** The name of the class. */
+  override name = "RejectedError";
+  /** The broker's reason code, 0x80…0xFF. */
+  readonly reasonCode: number;
+  /** What the broker said about it, if anything. */
+  readonly reasonString: string | undefined;
+
+  /** Takes the message and the broker's words. */
+  constructor(message: string, reasonCode: number, reasonString?: string) {
+    super(message);
+    this.reasonCode = reasonCode;
+    this.reasonString = reasonString;
+  }
+}
+
+/** Says that the peer broke the protocol; the connection it came on is closed. */
+export class ProtocolError extends MQTTError {
+  /** The name of the class. */
+  override name = "ProtocolError";
+  /** The reason code that names the fault: 0x81 malformed packet, 0x82 protocol error, 0x95 packet too large, … */
+  readonly reasonCode: number;
+
+  /** Takes the message and the reason code. */
+  constructor(message: string, reasonCode: number) {
+    super(message);
+    this.reasonCode = reasonCode;
+  }
+}
+
+/** Says what is wrong with a configuration: all its faults, one line each. */
+export class ConfigError extends MQTTError {
+  /** The name of the class. */
+  override name = "ConfigError";
+}

@@ -1,0 +1,87 @@
+import { type Acknowledger, ApplicationMessage } from "../message.ts";
+import type { PublishPacket, PubrelPacket } from "../packets.ts";
+import { NO_PROPERTIES } from "../properties.ts";
+import { PACKET_IDENTIFIER_NOT_FOUND, SUCCESS } from "../reason_codes.ts";
+import type { Effects } from "./effects.ts";
+
+/** The messages that are received: delivered once, acknowledged in order (§4.3, §4.6). */
+export class Inbound implements Acknowledger {
+  readonly #effects: Effects;
+  readonly #manual: boolean;
+  /** QoS 2 messages from their first PUBLISH to PUBREL, by Packet Identifier. */
+  readonly #received = new Map<number, ApplicationMessage>();
+  /** Messages of the present connection that the application has not acknowledged, or must wait for an earlier one; in order. */
+  readonly #pending: Record<1 | 2, Map<ApplicationMessage, boolean>> = { 1: new Map(), 2: new Map() };
+
+  /** With `manual`, a message is acknowledged when the application says so. */
+  constructor(effects: Effects, manual: boolean) {
+    this.#effects = effects;
+    this.#manual = manual;
+  }
+
+  publish(packet: PublishPacket): void {
+    const { qos, packetId } = packet;
+    if (qos === 0) return this.#effects.deliver(new ApplicationMessage(packet));
+    const known = qos === 2 ? this.#received.get(packetId) : undefined;
+    if (known !== undefined) {
+      // A repeat: acknowledged again, unless the first acknowledgement is still to come; never delivered again.
+      if (!this.#pending[2].has(known)) this.#acknowledge(known);
+      return;
+    }
+    const message = new ApplicationMessage(packet, this.#manual ? this : undefined);
+    if (qos === 2) this.#received.set(packetId, message);
+    if (this.#manual) this.#pending[qos].set(message, false);
+    // Before the application can disconnect.
+    if (!this.#manual) this.#acknowledge(message);
+    this.#effects.deliver(message);
+  }
+
+  release(packet: PubrelPacket): void {
+    const { packetId } = packet;
+    const message = this.#received.get(packetId);
+    this.#received.delete(packetId);
+    const reasonCode = message === undefined ? PACKET_IDENTIFIER_NOT_FOUND : SUCCESS;
+    const pubcomp = { type: "PUBCOMP", packetId, reasonCode, properties: NO_PROPERTIES } as const;
+    this.#effects.send(pubcomp); // [MQTT-4.3.3-2]
+    if (message === undefined) return;
+    message.pubrelPacket = packet;
+    message.pubcompPacket = pubcomp;
+  }
+
+  /** Takes the application's acknowledgement; it goes out when those of the messages before it have [MQTT-4.6.0-2], [MQTT-4.6.0-3]. */
+  acknowledge(message: ApplicationMessage): void {
+    if (message.qos === 0) return;
+    const pending = this.#pending[message.qos];
+    if (!pending.has(message)) return;
+    pending.set(message, true);
+    for (const [first, acknowledged] of pending) {
+      if (!acknowledged) return;
+      pending.delete(first);
+      this.#acknowledge(first);
+    }
+  }
+
+  #acknowledge(message: ApplicationMessage): void {
+    const { packetId } = message;
+    if (message.qos === 1) {
+      message.pubackPacket = { type: "PUBACK", packetId, reasonCode: SUCCESS, properties: NO_PROPERTIES };
+      this.#effects.send(message.pubackPacket);
+    } else {
+      message.pubrecPacket = { type: "PUBREC", packetId, reasonCode: SUCCESS, properties: NO_PROPERTIES };
+      this.#effects.send(message.pubrecPacket);
+    }
+  }
+
+  /** Forgets what was not acknowledged on a connection that is gone: the broker sends it again. */
+  linkLost(): void {
+    for (const message of this.#pending[2].keys()) this.#received.delete(message.packetId);
+    this.#pending[1].clear();
+    this.#pending[2].clear();
+  }
+
+  /** Forgets everything: the session is new. */
+  reset(): void {
+    this.linkLost();
+    this.#received.clear();
+  }
+}

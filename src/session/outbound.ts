@@ -1,0 +1,373 @@
+import { ClientError, ProtocolError, RejectedError } from "../errors.ts";
+import { ApplicationMessage } from "../message.ts";
+import type { PubackPacket, PubcompPacket, PublishPacket, PubrecPacket } from "../packets.ts";
+import { NO_PROPERTIES } from "../properties.ts";
+import { Queue } from "../queue.ts";
+import { describeReasonCode, PACKET_IDENTIFIER_NOT_FOUND, PROTOCOL_ERROR, SUCCESS } from "../reason_codes.ts";
+import type { Effects } from "./effects.ts";
+import { PublishFlow, type SubscribeFlow, type UnsubscribeFlow } from "./flow.ts";
+import type { PacketIdentifiers } from "./packet_identifiers.ts";
+
+/** The bounds of what waits to be published. */
+export interface OutboundOptions {
+  /** How many QoS 1 and 2 publishes are under way at a time, 1…65,535; the broker may allow fewer. */
+  maxInflight: number;
+  /** How many publishes wait while there is no connection. */
+  maxQueuedPublishes: number;
+  /** How many bytes of topics and payloads wait while there is no connection. */
+  maxQueuedBytes: number;
+  /** What a publish does that finds the queue full. */
+  queueFull: "reject" | "wait" | "drop_oldest";
+  /** Whether QoS 0 waits as well while there is no connection. */
+  queueQos0: boolean;
+  /** How many sendings with no acknowledgement of anything in between a publish gets. */
+  maxPublishAttempts: number;
+}
+
+/** After so many sendings in vain only the oldest publish is sent: if a publish makes the broker close the connection, this tells which. */
+const ATTEMPTS_BEFORE_PROBE = 2;
+
+/** How many QoS 2 publishes a broker gets at a time after a connection was lost with more of them under way. */
+const CAUTIOUS_QUOTA = 20;
+
+/** Dead entries that the queue may hold beside as many live ones. */
+const MAXIMUM_CANCELLED = 64;
+
+/** The messages that are published: sent in order, within the window, until they are acknowledged (§4.3, §4.4, §4.6). */
+export class Outbound {
+  readonly #effects: Effects;
+  readonly #options: OutboundOptions;
+  readonly #identifiers: PacketIdentifiers<PublishFlow | SubscribeFlow | UnsubscribeFlow>;
+  #connected = false;
+  #writable = true;
+  #quota = 0;
+  #inFlight = 0;
+  /** Those of them that are of QoS 2, and how many of these the broker gets at a time. */
+  #inFlightQos2 = 0;
+  #quotaQos2 = Infinity;
+  #order = 0;
+  /** Sent before the connection was lost, to be sent again. */
+  #resend = new Queue<PublishFlow>();
+  /** Not sent yet. Cancelled flows stay until they are met. */
+  #queue = new Queue<PublishFlow>();
+  #queued = 0;
+  #queuedBytes = 0;
+  /** QoS 0, in a write buffer that was full. */
+  #written: PublishFlow[] = [];
+  /** Whether only one publish is sent until the broker acknowledges it; and whether that one is out. */
+  #probe: "off" | "ready" | "sent" = "off";
+  #acknowledged = false; // anything on this connection
+
+  constructor(
+    effects: Effects,
+    options: OutboundOptions,
+    identifiers: PacketIdentifiers<PublishFlow | SubscribeFlow | UnsubscribeFlow>,
+  ) {
+    this.#effects = effects;
+    this.#options = options;
+    this.#identifiers = identifiers;
+  }
+
+  /** Publishes under way: sent at least once and not settled. */
+  get inFlight(): number {
+    return this.#inFlight + this.#resend.length;
+  }
+
+  /** Publishes that wait for the connection, the window or the write buffer. */
+  get queued(): number {
+    return this.#queued;
+  }
+
+  /** Whether nothing is left to be acknowledged or written. */
+  get settled(): boolean {
+    return this.inFlight === 0 && this.#queued === 0 && this.#written.length === 0;
+  }
+
+  /**
+   * Sends a message or queues it.
+   *
+   * @throws {ClientError} If the queue is full, or would hold QoS 0 though it may not.
+   */
+  publish(packet: PublishPacket): PublishFlow {
+    const flow = new PublishFlow(new ApplicationMessage(packet));
+    if (!this.#connected) this.#makeRoom(flow);
+    else if (this.#maySend(flow) && this.#queued === 0 && this.#resend.length === 0) {
+      this.#transmit(flow);
+      return flow;
+    }
+    this.#queue.push(flow);
+    this.#queued++;
+    this.#queuedBytes += flow.size;
+    return flow;
+  }
+
+  /** Takes a flow out of the queue; one that was sent goes on without anybody waiting. */
+  cancel(flow: PublishFlow): void {
+    flow.detach();
+    if (flow.state !== "queued") return;
+    this.#discard(flow);
+    if (this.#queue.length > 2 * this.#queued + MAXIMUM_CANCELLED) {
+      for (const waiting of this.#queue.takeAll()) if (waiting.state === "queued") this.#queue.push(waiting);
+    }
+  }
+
+  #discard(flow: PublishFlow): void {
+    flow.state = "settled";
+    this.#queued--;
+    this.#queuedBytes -= flow.size;
+  }
+
+  #makeRoom(flow: PublishFlow): void {
+    const { maxQueuedPublishes, maxQueuedBytes, queueFull, queueQos0 } = this.#options;
+    const { packet, size } = flow;
+    if (packet.qos === 0 && !queueQos0) {
+      throw new ClientError(`Cannot publish to "${packet.topic}": not connected, and queue_qos_0 is off`);
+    }
+    const full = () => this.#queued >= maxQueuedPublishes || this.#queuedBytes + size > maxQueuedBytes;
+    if (queueFull === "wait" && size <= maxQueuedBytes) return;
+    while (queueFull === "drop_oldest" && this.#queued > 0 && size <= maxQueuedBytes && full()) {
+      const oldest = this.#queue.shift();
+      if (oldest?.state !== "queued") continue;
+      this.#discard(oldest);
+      oldest.fail(
+        new ClientError(
+          `Dropped the publish to "${oldest.packet.topic}": the offline queue was full and it was the oldest`,
+        ),
+      );
+    }
+    if (full()) {
+      throw new ClientError(
+        `Cannot publish to "${packet.topic}": not connected, and the offline queue is full ` +
+          `(${this.#queued} publishes, ${this.#queuedBytes} bytes; see max_queued_publishes, max_queued_bytes, queue_full)`,
+      );
+    }
+  }
+
+  #maySend(flow: PublishFlow): boolean {
+    if (!this.#writable) return false;
+    if (flow.packet.qos === 0) return true;
+    if (isReleased(flow)) return true;
+    if (this.#probe === "sent" || this.#inFlight >= this.#quota) return false;
+    if (flow.packet.qos === 2 && this.#inFlightQos2 >= this.#quotaQos2) return false;
+    return flow.packet.packetId !== 0 || !this.#identifiers.exhausted;
+  }
+
+  #transmit(flow: PublishFlow): void {
+    const packet = flow.packet;
+    if (packet.qos === 0) {
+      flow.state = "settled";
+      if (this.#send(packet)) return;
+      flow.state = "written";
+      this.#written.push(flow);
+      return;
+    }
+    this.#inFlight++;
+    if (packet.qos === 2) this.#inFlightQos2++;
+    if (isReleased(flow)) return this.#release(flow);
+    if (this.#probe === "ready") this.#probe = "sent";
+    flow.state = "published";
+    flow.attempts++;
+    if (packet.packetId === 0) {
+      if (flow.order === 0) flow.order = flow.sequence = ++this.#order;
+      packet.packetId = this.#identifiers.assign(flow);
+      this.#send(packet);
+    } else {
+      // A packet that was handed out is not changed.
+      flow.message.publishPacket = { ...packet, dup: true }; // [MQTT-3.3.1-1]
+      this.#send(flow.packet);
+    }
+  }
+
+  #release(flow: PublishFlow): void {
+    const { packetId } = flow.packet;
+    flow.state = "released";
+    flow.message.pubrelPacket = { type: "PUBREL", packetId, reasonCode: SUCCESS, properties: NO_PROPERTIES };
+    this.#send(flow.message.pubrelPacket);
+  }
+
+  #send(packet: Parameters<Effects["send"]>[0]): boolean {
+    return this.#writable = this.#effects.send(packet);
+  }
+
+  /** Sends what waits, as far as the window and the write buffer allow. */
+  pump(): void {
+    while (this.#connected) {
+      const resent = this.#resend.peek();
+      const flow = resent ?? this.#queue.peek();
+      if (flow === undefined) return;
+      if (flow.state !== "settled" && !this.#maySend(flow)) return;
+      if (resent !== undefined) this.#resend.shift();
+      else {
+        this.#queue.shift();
+        if (flow.state === "settled") continue; // cancelled
+        this.#queued--;
+        this.#queuedBytes -= flow.size;
+      }
+      this.#transmit(flow);
+      if (flow.packet.qos === 0 && flow.state === "settled") flow.settle(flow.message);
+    }
+  }
+
+  /** Goes on when the write buffer takes more. */
+  writable(): void {
+    this.#writable = true;
+    this.#settleWritten();
+    this.pump();
+  }
+
+  #settleWritten(): void {
+    const written = this.#written;
+    if (written.length === 0) return;
+    this.#written = [];
+    for (const flow of written) {
+      flow.state = "settled";
+      flow.settle(flow.message);
+    }
+  }
+
+  puback(packet: PubackPacket): void {
+    const flow = this.#flow(packet.packetId, 1, "PUBACK");
+    if (flow === undefined) return;
+    flow.message.pubackPacket = packet;
+    this.#settle(flow, packet);
+  }
+
+  pubrec(packet: PubrecPacket): void {
+    const { packetId } = packet;
+    const flow = this.#flow(packetId, 2, "PUBREC");
+    if (flow === undefined) {
+      if (this.#identifiers.get(packetId) !== undefined) return;
+      this.#send({ type: "PUBREL", packetId, reasonCode: PACKET_IDENTIFIER_NOT_FOUND, properties: NO_PROPERTIES });
+      return;
+    }
+    flow.message.pubrecPacket = packet;
+    if (packet.reasonCode >= 0x80) return this.#settle(flow, packet);
+    flow.sequence = ++this.#order; // PUBREL goes out in the order of PUBREC [MQTT-4.6.0-4]
+    this.#release(flow);
+  }
+
+  pubcomp(packet: PubcompPacket): void {
+    const flow = this.#flow(packet.packetId, 2, "PUBCOMP");
+    if (flow === undefined) return;
+    if (flow.state !== "released") throw unexpected("PUBCOMP", packet.packetId, "before PUBREC");
+    flow.message.pubcompPacket = packet;
+    this.#settle(flow, packet);
+  }
+
+  /** Gives the flow on this connection that an acknowledgement is for, `undefined` when there is none. */
+  #flow(packetId: number, qos: 1 | 2, type: string): PublishFlow | undefined {
+    const flow = this.#identifiers.get(packetId);
+    if (!(flow instanceof PublishFlow) || flow.state === "interrupted") return undefined;
+    if (flow.packet.qos !== qos) throw unexpected(type, packetId, `for a publish of QoS ${flow.packet.qos}`);
+    return flow;
+  }
+
+  #settle(flow: PublishFlow, answer: PubackPacket | PubrecPacket | PubcompPacket): void {
+    flow.state = "settled";
+    this.#identifiers.free(flow.packet.packetId);
+    this.#inFlight--;
+    if (flow.packet.qos === 2) this.#inFlightQos2--;
+    // PUBREC doesn't count: if the session is lost, its flow begins anew.
+    this.#acknowledged = true;
+    this.#probe = "off";
+    // A PUBCOMP that knows the identifier no more ends the flow as well as any other [MQTT-4.3.3].
+    if (answer.reasonCode < 0x80 || answer.type === "PUBCOMP") flow.settle(flow.message);
+    else {
+      const { reasonString } = answer.properties;
+      flow.fail(
+        new RejectedError(
+          `The broker rejected the publish to "${flow.packet.topic}": ${describeReasonCode(answer.reasonCode)}` +
+            (reasonString === undefined ? "" : `, ${reasonString}`),
+          answer.reasonCode,
+          reasonString,
+        ),
+      );
+    }
+  }
+
+  /** Begins on a new connection, which takes `quota` publishes at a time. */
+  connected(sessionPresent: boolean, quota: number): void {
+    this.#connected = this.#writable = true;
+    this.#acknowledged = false;
+    this.#quota = Math.min(quota, this.#options.maxInflight);
+    this.#inFlight = this.#inFlightQos2 = 0;
+    const flows = this.#resend.takeAll();
+    if (!sessionPresent) {
+      for (const { message } of flows) {
+        // The broker knows nothing of it: it goes out again as a new message.
+        message.pubrecPacket = message.pubrelPacket = undefined;
+        message.publishPacket = { ...message.publishPacket, packetId: 0, dup: false };
+      }
+      flows.sort((a, b) => a.order - b.order);
+      // Not all of them may be sent before this connection is lost too.
+      for (const flow of flows) flow.order = flow.sequence = ++this.#order;
+    }
+    for (const flow of flows) this.#resend.push(flow);
+    const attempts = flows.find(isUnreleased)?.attempts ?? 0;
+    this.#probe = attempts >= this.#attemptsBeforeProbe ? "ready" : "off";
+  }
+
+  get #attemptsBeforeProbe(): number {
+    return Math.max(1, Math.min(ATTEMPTS_BEFORE_PROBE, this.#options.maxPublishAttempts - 1));
+  }
+
+  #giveUp(flow: PublishFlow): void {
+    const { topic, payload, packetId } = flow.packet;
+    flow.state = "settled";
+    this.#identifiers.free(packetId);
+    flow.fail(
+      new ClientError(
+        `Gave up the publish to "${topic}" (${payload.length} bytes of payload): the connection broke after each of its ` +
+          `${this.#options.maxPublishAttempts} sendings, the broker may not accept it (see max_publish_attempts)`,
+      ),
+    );
+  }
+
+  /** Puts what is not acknowledged aside for the next connection. */
+  linkLost(): void {
+    if (!this.#connected) return;
+    this.#connected = false;
+    this.#settleWritten();
+    const flows = this.#identifiers.flows().filter((flow) => flow instanceof PublishFlow);
+    // What was to be sent anew and has no identifier yet.
+    for (const flow of this.#resend.takeAll()) if (flow.packet.packetId === 0) flows.push(flow);
+    // PUBREL first: it must not be overtaken by that of a message whose PUBLISH is sent again now [MQTT-4.6.0-4].
+    flows.sort((a, b) => Number(isReleased(b)) - Number(isReleased(a)) || a.sequence - b.sequence);
+    // It may have been lost for them: a broker of 3.1.1 cannot say how many it takes, and Mosquitto closes it at more than 20.
+    this.#quotaQos2 = this.#inFlightQos2 > CAUTIOUS_QUOTA ? CAUTIOUS_QUOTA : Infinity;
+    this.#inFlight = this.#inFlightQos2 = 0;
+    const head = flows.find(isUnreleased);
+    const givenUp = !this.#acknowledged && head !== undefined && head.attempts >= this.#options.maxPublishAttempts;
+    for (const flow of flows) {
+      flow.state = "interrupted";
+      if (this.#acknowledged || givenUp) flow.attempts = Math.min(flow.attempts, 1);
+      if (!givenUp || flow !== head) this.#resend.push(flow);
+    }
+    if (givenUp) this.#giveUp(head);
+  }
+
+  /** Fails everything that is not settled. */
+  end(error: unknown): void {
+    this.linkLost();
+    for (const flow of [...this.#resend.takeAll(), ...this.#queue.takeAll()]) {
+      if (flow.state === "settled") continue;
+      flow.state = "settled";
+      this.#identifiers.free(flow.packet.packetId);
+      flow.fail(error);
+    }
+    this.#queued = this.#queuedBytes = 0;
+  }
+}
+
+/** Whether the broker has acknowledged the PUBLISH, so that PUBREL is to be sent again and not the message. */
+function isReleased(flow: PublishFlow): boolean {
+  return flow.message.pubrelPacket !== undefined;
+}
+
+function isUnreleased(flow: PublishFlow): boolean {
+  return !isReleased(flow);
+}
+
+function unexpected(type: string, packetId: number, why: string): ProtocolError {
+  return new ProtocolError(`Unexpected ${type} ${why} (packet identifier ${packetId})`, PROTOCOL_ERROR);
+}

@@ -1,0 +1,132 @@
+import { ProtocolError } from "../errors.ts";
+import type { SubackPacket, UnsubackPacket } from "../packets.ts";
+import { PROTOCOL_ERROR } from "../reason_codes.ts";
+import type { Effects } from "./effects.ts";
+import { type PublishFlow, SubscribeFlow, UnsubscribeFlow } from "./flow.ts";
+import type { PacketIdentifiers } from "./packet_identifiers.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
+type RequestFlow = SubscribeFlow | UnsubscribeFlow;
+
+/** The subscribe and unsubscribe calls that are under way, and what they have led to (§3.8, §3.10). */
+export class Requests {
+  readonly #effects: Effects;
+  readonly #identifiers: PacketIdentifiers<PublishFlow | RequestFlow>;
+  readonly #subscriptions = new Subscriptions();
+  #connected = false;
+  #sent = new Set<RequestFlow>();
+  /** For a connection or a packet identifier; in order. */
+  #waiting = new Set<RequestFlow>();
+
+  constructor(effects: Effects, identifiers: PacketIdentifiers<PublishFlow | RequestFlow>) {
+    this.#effects = effects;
+    this.#identifiers = identifiers;
+  }
+
+  /** How many were sent and are not answered. */
+  get unanswered(): number {
+    return this.#sent.size;
+  }
+
+  send(flow: RequestFlow): void {
+    this.#waiting.add(flow);
+    this.pump();
+  }
+
+  /** Takes back what was not sent; what was goes on without anybody waiting. */
+  cancel(flow: RequestFlow): void {
+    flow.detach();
+    this.#waiting.delete(flow);
+  }
+
+  pump(): void {
+    if (!this.#connected || this.#waiting.size === 0) return;
+    for (const flow of this.#waiting) {
+      if (this.#identifiers.exhausted) return;
+      this.#waiting.delete(flow);
+      this.#sent.add(flow);
+      flow.packet.packetId = this.#identifiers.assign(flow);
+      this.#effects.send(flow.packet);
+    }
+  }
+
+  suback(packet: SubackPacket): void {
+    const flow = this.#identifiers.get(packet.packetId);
+    if (!(flow instanceof SubscribeFlow)) return;
+    const { subscriptions } = flow.packet;
+    if (packet.reasonCodes.length !== subscriptions.length) { // [MQTT-3.8.4-5]
+      throw this.#fail(
+        flow,
+        `SUBACK holds ${packet.reasonCodes.length} codes for ${subscriptions.length} subscriptions`,
+      );
+    }
+    this.#subscriptions.granted(flow.packet, packet.reasonCodes);
+    this.#settle(flow, packet.reasonCodes);
+  }
+
+  unsuback(packet: UnsubackPacket): void {
+    const flow = this.#identifiers.get(packet.packetId);
+    if (!(flow instanceof UnsubscribeFlow)) return;
+    const { topicFilters } = flow.packet;
+    const reasonCodes = packet.reasonCodes.length === 0 ? topicFilters.map(() => 0) : packet.reasonCodes;
+    if (reasonCodes.length !== topicFilters.length) {
+      throw this.#fail(flow, `UNSUBACK holds ${reasonCodes.length} codes for ${topicFilters.length} topic filters`);
+    }
+    this.#subscriptions.removed(topicFilters.filter((_, i) => reasonCodes[i] < 0x80));
+    this.#settle(flow, reasonCodes);
+  }
+
+  #settle(flow: RequestFlow, reasonCodes: number[]): void {
+    this.#sent.delete(flow);
+    this.#identifiers.free(flow.packet.packetId);
+    flow.settle(reasonCodes);
+  }
+
+  /** Fails a flow whose answer breaks the protocol: sent again it would break the next connection too. Gives the error. */
+  #fail(flow: RequestFlow, message: string): ProtocolError {
+    const error = new ProtocolError(message, PROTOCOL_ERROR);
+    this.#sent.delete(flow);
+    this.#identifiers.free(flow.packet.packetId);
+    flow.fail(error);
+    return error;
+  }
+
+  /** Begins on a new connection; with `restore`, what was granted before is asked for again before anything else. */
+  connected(restore: boolean): void {
+    this.#connected = true;
+    const waiting = this.#waiting;
+    this.#waiting = new Set();
+    if (restore) {
+      for (const packet of this.#subscriptions.packets()) this.#waiting.add(new SubscribeFlow(packet, true));
+    }
+    for (const flow of waiting) {
+      const superseded = restore && flow instanceof SubscribeFlow && flow.restores;
+      if (!superseded) this.#waiting.add(flow);
+    }
+    this.pump();
+  }
+
+  /** Puts what is not answered aside, to be sent again first. */
+  linkLost(): void {
+    this.#connected = false;
+    for (const flow of this.#sent) {
+      this.#identifiers.free(flow.packet.packetId);
+      flow.renew();
+    }
+    this.#waiting = new Set([...this.#sent, ...this.#waiting]);
+    this.#sent.clear();
+  }
+
+  /** Fails everything that is not answered. */
+  end(error: unknown): void {
+    this.linkLost();
+    const flows = [...this.#waiting];
+    this.#waiting.clear();
+    for (const flow of flows) flow.fail(error);
+  }
+
+  /** Forgets what was granted. */
+  reset(): void {
+    this.#subscriptions.clear();
+  }
+}

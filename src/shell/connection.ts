@@ -1,0 +1,183 @@
+import { Decoder } from "../codec/decoder.ts";
+import type { Dialect } from "../codec/dialect.ts";
+import { Encoder } from "../codec/encoder.ts";
+import type { Traffic } from "../observe/stats.ts";
+import type { Packet } from "../packets.ts";
+import type { Transport } from "../transport/transport.ts";
+
+/** With this many bytes collected and not written, no more should be sent. A payload of this size is not copied. */
+const HIGH_WATER = 128 * 1024;
+
+/** With this many bytes collected and not written, nothing more should be received: answers to it would only add to them. */
+const MOST_UNSENT = 1024 * 1024;
+
+/** The most bytes written at a time, so that progress shows on a slow line. */
+const LARGEST_WRITE = 256 * 1024;
+
+/** What a connection tells. */
+export interface ConnectionListener {
+  /** Bytes were written; `all`: and nothing is left to be. */
+  written(all: boolean): void;
+  /** More may be sent, after `send()` has said no. */
+  writable(): void;
+  /** Nothing will be received any more. */
+  closed(): void;
+}
+
+/** A Network Connection (§4.2): packets over a transport. What is sent while a write is under way goes into the next. */
+export class Connection {
+  readonly #transport: Transport;
+  readonly #encoder: Encoder;
+  readonly #decoder: Decoder;
+  readonly #traffic: Traffic;
+  readonly #listener: ConnectionListener;
+  #writing: Promise<void> | undefined;
+  #writeScheduled = false;
+  #writable = true;
+  #relieved: PromiseWithResolvers<void> | undefined;
+  #ending = false;
+  #closed = false;
+  #error: unknown;
+
+  constructor(
+    transport: Transport,
+    dialect: Dialect,
+    maximumPacketSize: number,
+    traffic: Traffic,
+    listener: ConnectionListener,
+  ) {
+    this.#transport = transport;
+    this.#encoder = new Encoder(dialect, HIGH_WATER);
+    this.#decoder = new Decoder(dialect, maximumPacketSize);
+    this.#traffic = traffic;
+    this.#listener = listener;
+  }
+
+  /** What the connection broke on or was closed for. */
+  get error(): unknown {
+    return this.#error;
+  }
+
+  /** Whether packets may still be received. */
+  get isOpen(): boolean {
+    return !this.#closed && !this.#ending;
+  }
+
+  /** Sends a packet with the next write. Gives whether more should be sent. */
+  send(packet: Packet): boolean {
+    this.#encoder.encode(packet);
+    this.#traffic.packetsSent++;
+    if (packet.type === "PUBLISH") this.#traffic.messagesSent++;
+    if (!this.#writeScheduled) {
+      this.#writeScheduled = true;
+      queueMicrotask(this.#startWriting);
+    }
+    const writable = this.#encoder.length < HIGH_WATER;
+    // Who was told no waits for `writable()`, even if others are told yes meanwhile.
+    if (!writable) this.#writable = false;
+    return writable;
+  }
+
+  readonly #startWriting = (): void => {
+    this.#writing ??= this.#write();
+  };
+
+  async #write(): Promise<void> {
+    try {
+      while (this.#encoder.length > 0 && !this.#closed) {
+        for (const chunk of this.#encoder.take()) await this.#writeChunk(chunk);
+        this.#relieve();
+        if (this.#closed) break;
+        this.#listener.written(this.#encoder.length === 0);
+        if (this.#writable) continue;
+        this.#writable = true;
+        this.#listener.writable();
+      }
+    } catch (error) {
+      this.close(error);
+    }
+    this.#writing = undefined;
+    this.#writeScheduled = false;
+  }
+
+  async #writeChunk(chunk: Uint8Array): Promise<void> {
+    for (let position = 0; position < chunk.length && !this.#closed; position += LARGEST_WRITE) {
+      if (position > 0) this.#listener.written(false);
+      const part = chunk.length <= LARGEST_WRITE ? chunk : chunk.subarray(position, position + LARGEST_WRITE);
+      await this.#transport.write(part);
+      this.#traffic.bytesSent += part.length;
+    }
+  }
+
+  /** Waits until everything sent is written, or the connection is closed. */
+  async #flush(): Promise<void> {
+    while (!this.#closed && this.#encoder.length > 0) {
+      this.#startWriting();
+      await this.#writing;
+    }
+    if (!this.#closed) await this.#writing;
+  }
+
+  /** Waits while so much is unsent that nothing more should be received. */
+  async relief(): Promise<void> {
+    while (this.#encoder.length > MOST_UNSENT && !this.#closed) {
+      this.#relieved ??= Promise.withResolvers();
+      await this.#relieved.promise;
+    }
+  }
+
+  #relieve(): void {
+    this.#relieved?.resolve();
+    this.#relieved = undefined;
+  }
+
+  /**
+   * Waits for bytes. Gives whether there are any; not at the end of the connection.
+   *
+   * @throws If the connection broke.
+   */
+  async read(): Promise<boolean> {
+    const chunk = await this.#transport.read();
+    if (chunk === null || this.#closed) return false;
+    this.#traffic.bytesReceived += chunk.length;
+    if (!this.#ending) this.#decoder.push(chunk);
+    return true;
+  }
+
+  /**
+   * Gives the next packet of the bytes read, `null` when there is no whole one.
+   *
+   * @throws {ProtocolError} If the bytes are not MQTT.
+   */
+  next(): Packet | null {
+    if (this.#closed || this.#ending) return null;
+    const packet = this.#decoder.next();
+    if (packet === null) return null;
+    this.#traffic.packetsReceived++;
+    if (packet.type === "PUBLISH") this.#traffic.messagesReceived++;
+    return packet;
+  }
+
+  /** Writes what was sent, and tells the peer that nothing more will be; what still comes from it is dropped. */
+  async end(): Promise<void> {
+    this.#ending = true;
+    this.#listener.closed();
+    await this.#flush();
+    try {
+      if (this.#transport.closeWrite === undefined) this.close();
+      else if (!this.#closed) await this.#transport.closeWrite();
+    } catch (error) {
+      this.close(error);
+    }
+  }
+
+  /** Closes the connection; the first error counts. */
+  close(error?: unknown): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#error = error;
+    this.#transport.close();
+    this.#relieve();
+    this.#listener.closed();
+  }
+}

@@ -1,0 +1,678 @@
+import { delay } from "@std/async";
+import type { Dialect } from "../codec/dialect.ts";
+import { ClientError, ConnectError, ConnectionLostError, ProtocolError } from "../errors.ts";
+import { type Stats, Traffic } from "../observe/stats.ts";
+import type { ApplicationMessage } from "../message.ts";
+import type {
+  ConnackPacket,
+  ConnectPacket,
+  Packet,
+  PublishPacket,
+  SubscribePacket,
+  UnsubscribePacket,
+  WillPacket,
+} from "../packets.ts";
+import type { Properties } from "../properties.ts";
+import { describeRefusal, PERMANENT_REFUSALS } from "../reason_codes.ts";
+import type { Effects } from "../session/effects.ts";
+import type { Flow } from "../session/flow.ts";
+import { type CancellableFlow, Session, type SessionOptions } from "../session/session.ts";
+import type { Endpoint } from "../transport/endpoint.ts";
+import { connectError } from "../transport/connect_error.ts";
+import type { OpenTransport } from "../transport/transport.ts";
+import { stringFault } from "../topic.ts";
+import { backoff } from "./backoff.ts";
+import { Connection, type ConnectionListener } from "./connection.ts";
+import { Inbox } from "./inbox.ts";
+
+/** What the client logs in with. */
+export interface Credentials {
+  /** The user name; may be empty. */
+  username?: string;
+  /** The password; a string is sent as UTF-8. */
+  password?: string | Uint8Array;
+}
+
+/** How to connect, kept for reconnections. Durations are in seconds. */
+export interface ConnectPlan {
+  /** Tried in turn; each round counts as one attempt. */
+  endpoints: readonly Endpoint[];
+  clientId: string;
+  cleanStart: boolean;
+  keepAlive: number;
+  will: WillPacket | undefined;
+  properties: Properties;
+  open: OpenTransport;
+  /** Asked before every attempt. */
+  credentials(endpoint: Endpoint): Credentials | Promise<Credentials>;
+}
+
+/** What holds for all connections of a client. Durations are in seconds. */
+export interface DriverOptions extends SessionOptions {
+  dialect: Dialect;
+  maximumPacketSize: number;
+  maxQueuedMessages: number;
+  connectTimeout: number;
+  autoReconnect: boolean;
+  /** Negative: no end. */
+  reconnectRetries: number;
+  reconnectMaxInterval: number;
+}
+
+/** What a driver tells. */
+export interface DriverListener {
+  /** The broker has answered CONNECT, whatever it says. */
+  answered(connack: ConnackPacket): void;
+  connected(connack: ConnackPacket, endpoint: Endpoint): void;
+  disconnected(error: unknown, willReconnect: boolean): void;
+  reconnecting(attempt: number, delay: number): void;
+}
+
+/** Sees every packet, in the order of the wire. */
+export type PacketObserver = (direction: "in" | "out", packet: Packet) => void;
+
+/**
+ * Where the link is: not wanted (`idle`), on its way (`connecting`), up (`connected`), between two attempts (`waiting`), on its way
+ * down for good (`closing`).
+ */
+export type LinkState = "idle" | "connecting" | "connected" | "waiting" | "closing";
+
+/** The time from `connect()` or `reconnect()` to the end. */
+interface Life {
+  /** What ends it. */
+  readonly controller: AbortController;
+  /** Whether another takes over its work. */
+  replaced: boolean;
+  /** Whether it has had a link, so that every further one restores it. */
+  restores: boolean;
+  /** Whether it or the one whose work it took over has had a link. */
+  wasUp: boolean;
+}
+
+const ignore = () => {};
+
+/** How long flushing and the broker's end of the connection are waited for at the least when disconnecting, in seconds. */
+const FAREWELL = 1;
+
+/** How long a full queue may lie untouched while calls wait for answers before these are taken to wait for each other, in seconds. */
+const PATIENCE = 0.5;
+
+/** How long an aborted attempt has to be over, in seconds. */
+const ABORT_GRACE = 0.1;
+
+/** The longest time that a timer can be set to, in seconds. */
+const LONGEST_TIMER = 2_147_483;
+
+const now = () => performance.now() / 1000;
+
+/** Performs what a {@linkcode Session} asks for: the only place that waits. */
+export class Driver implements Effects, ConnectionListener {
+  readonly inbox: Inbox;
+  /** Called with every packet while set. */
+  packetObserver: PacketObserver | undefined;
+  readonly #options: DriverOptions;
+  readonly #listener: DriverListener;
+  readonly #session: Session;
+  readonly #traffic = new Traffic();
+  #state: LinkState = "idle";
+  /** Why calls are refused while the state is `idle`. */
+  #refusal = "Not connected: call connect() first";
+  #plan: ConnectPlan | undefined;
+  #life: Life | undefined;
+  #running: Promise<void> = Promise.resolve();
+  /** While `reconnect()` ends the connection that is up. */
+  #farewell: Promise<void> | undefined;
+  #closing: Promise<void> = Promise.resolve();
+  /** Those who wait for the link to be up. */
+  #connecting = new Set<PromiseWithResolvers<ConnackPacket>>();
+  #connection: Connection | undefined;
+  /** Resolves when the connection is gone; it never rejects. */
+  #linkLost: Promise<void> = Promise.resolve();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerDeadline = Infinity;
+  #onPublishesSettled: (() => void) | undefined;
+  #reconnects = 0;
+  /** Whether the application takes no messages until its calls are answered: the answers stand behind the messages that it does not take. */
+  #coupled = false;
+
+  constructor(options: DriverOptions, listener: DriverListener) {
+    this.#options = options;
+    this.#listener = listener;
+    this.#session = new Session(this, options);
+    this.inbox = new Inbox(options.maxQueuedMessages);
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  get #thePlan(): ConnectPlan {
+    if (this.#plan === undefined) throw new ClientError("Cannot connect without a plan");
+    return this.#plan;
+  }
+
+  get stats(): Stats {
+    const { inFlight, queuedPublishes, roundTrip } = this.#session;
+    const queuedMessages = this.inbox.length;
+    return { ...this.#traffic, inFlight, queuedPublishes, queuedMessages, reconnects: this.#reconnects, roundTrip };
+  }
+
+  // The commands.
+
+  async connect(plan: ConnectPlan, signal?: AbortSignal): Promise<ConnackPacket> {
+    if (this.#state !== "idle") throw new ClientError(ALREADY[this.#state]);
+    signal?.throwIfAborted();
+    this.#session.reset(plan.cleanStart);
+    this.#plan = plan;
+    return await this.#begin(signal);
+  }
+
+  async reconnect(cleanStart?: boolean, signal?: AbortSignal): Promise<ConnackPacket> {
+    if (this.#plan === undefined) throw new ClientError("Cannot reconnect before connect()");
+    if (this.#state === "closing") throw new ClientError(ALREADY.closing);
+    signal?.throwIfAborted();
+    if (cleanStart !== undefined) this.#plan = { ...this.#plan, cleanStart };
+    const life = this.#life;
+    if (life === undefined) return await this.#begin(signal);
+    if (life.replaced) return await this.#linkUp(life, signal);
+    const wasConnected = this.#state === "connected";
+    life.replaced = true;
+    this.#state = "connecting";
+    if (wasConnected) await (this.#farewell = this.#sayFarewell(0, 0, {}));
+    this.#farewell = undefined;
+    life.controller.abort();
+    await this.#running;
+    if (this.#isClosing()) throw new ClientError(ALREADY.closing);
+    const up = this.#begin(signal, life.wasUp);
+    if (wasConnected) this.#listener.disconnected(undefined, true);
+    return await up;
+  }
+
+  /** Starts to connect, and keeps connected until the end. */
+  #begin(signal: AbortSignal | undefined, wasUp = false): Promise<ConnackPacket> {
+    const life: Life = { controller: new AbortController(), replaced: false, restores: false, wasUp };
+    this.#life = life;
+    this.#state = "connecting";
+    this.inbox.reopen();
+    const up = this.#linkUp(life, signal);
+    this.#running = this.#run(life);
+    return up;
+  }
+
+  /** Waits for the link to be up. The signal ends the life that it began with, or the waiting alone where another has taken over. */
+  async #linkUp(life: Life, signal: AbortSignal | undefined): Promise<ConnackPacket> {
+    const waiter = Promise.withResolvers<ConnackPacket>();
+    const abort = () => {
+      if (!life.replaced) return life.controller.abort(signal?.reason);
+      this.#connecting.delete(waiter);
+      waiter.reject(signal?.reason);
+    };
+    this.#connecting.add(waiter);
+    signal?.addEventListener("abort", abort);
+    if (signal?.aborted) abort();
+    try {
+      return await waiter.promise;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  disconnect(drain: number, reasonCode: number, properties: Properties): Promise<void> {
+    if (this.#state !== "idle" && this.#state !== "closing") this.#closing = this.#close(drain, reasonCode, properties);
+    return this.#closing;
+  }
+
+  async #close(drain: number, reasonCode: number, properties: Properties): Promise<void> {
+    const wasConnected = this.#state === "connected";
+    this.#state = "closing";
+    if (wasConnected) await this.#sayFarewell(drain, reasonCode, properties);
+    else if (this.#farewell !== undefined) await this.#farewell;
+    const error = new ClientError("The client was disconnected by disconnect()");
+    this.#life?.controller.abort(error);
+    await this.#running;
+    this.#end(error, true);
+  }
+
+  #isClosing(): boolean {
+    return this.#state === "closing";
+  }
+
+  /** Ends a connection in good order: publishes settled, everything written, DISCONNECT, and the broker's end of it. */
+  async #sayFarewell(drain: number, reasonCode: number, properties: Properties): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    if (drain > 0 && !this.#session.publishesSettled) {
+      const settled = new Promise<void>((resolve) => this.#onPublishesSettled = resolve);
+      await within(drain, [settled, this.#linkLost]);
+      this.#onPublishesSettled = undefined;
+    }
+    this.#session.disconnect(reasonCode, properties);
+    // Closing with bytes unread would reset the connection, and the broker might lose what it has not read yet.
+    await within(Math.max(drain, FAREWELL), [connection.end(), this.#linkLost]);
+    await within(FAREWELL, [this.#linkLost]);
+    connection.close();
+  }
+
+  publish(packet: PublishPacket, signal?: AbortSignal): Promise<ApplicationMessage> {
+    try {
+      this.#checkUsable(signal);
+      const flow = this.#session.publish(packet);
+      return flow.state === "settled" ? Promise.resolve(flow.message) : this.#promise(flow, flow, signal);
+    } catch (error) {
+      return rejected(error);
+    }
+  }
+
+  subscribe(packet: SubscribePacket, signal?: AbortSignal): Promise<number[]> {
+    return this.#request(() => this.#session.subscribe(packet), signal);
+  }
+
+  unsubscribe(packet: UnsubscribePacket, signal?: AbortSignal): Promise<number[]> {
+    return this.#request(() => this.#session.unsubscribe(packet), signal);
+  }
+
+  ping(signal?: AbortSignal): Promise<void> {
+    return this.#request(() => this.#session.ping(now()), signal);
+  }
+
+  #request<Result>(start: () => CancellableFlow & Flow<Result>, signal?: AbortSignal): Promise<Result> {
+    try {
+      this.#checkUsable(signal);
+      const flow = start();
+      this.#arm();
+      return this.#promise(flow, flow, signal);
+    } catch (error) {
+      return rejected(error);
+    }
+  }
+
+  /** Rejects as every call does while the state is `idle`. */
+  refuse(): Promise<never> {
+    return rejected(new ClientError(this.#refusal));
+  }
+
+  /** Throws if calls are refused now. */
+  #checkUsable(signal: AbortSignal | undefined): void {
+    if (this.#state === "idle") throw new ClientError(this.#refusal);
+    if (this.#state === "closing") throw new ClientError(ALREADY.closing);
+    if (signal !== undefined) signal.throwIfAborted();
+  }
+
+  /** Makes the promise of a flow's outcome. Whoever drops it gets no unhandled rejection. */
+  #promise<Result>(flow: Flow<Result>, cancellable?: CancellableFlow, signal?: AbortSignal): Promise<Result> {
+    if (this.#coupled) this.inbox.wake();
+    const promise = new Promise<Result>((resolve, reject) => {
+      flow.settle = resolve;
+      flow.fail = (error) => {
+        promise.catch(ignore);
+        reject(error);
+      };
+    });
+    if (signal !== undefined && cancellable !== undefined) this.#cancelOnAbort(flow, cancellable, signal);
+    return promise;
+  }
+
+  #cancelOnAbort<Result>(flow: Flow<Result>, cancellable: CancellableFlow, signal: AbortSignal): void {
+    const { settle, fail } = flow;
+    const abort = () => {
+      this.#session.cancel(cancellable);
+      fail(signal.reason);
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    flow.settle = (result) => {
+      signal.removeEventListener("abort", abort);
+      settle(result);
+    };
+    flow.fail = (error) => {
+      signal.removeEventListener("abort", abort);
+      fail(error);
+    };
+  }
+
+  // The effects of the session.
+
+  send(packet: Packet): boolean {
+    const connection = this.#connection;
+    if (connection === undefined) return false;
+    const writable = connection.send(packet);
+    // What the observer itself sends goes behind the packet that it observes.
+    if (this.packetObserver !== undefined) this.packetObserver("out", packet);
+    return writable;
+  }
+
+  deliver(message: ApplicationMessage): void {
+    this.inbox.deliver(message);
+  }
+
+  // What the connection tells.
+
+  written(all: boolean): void {
+    this.#session.written(now(), all);
+    this.#checkPublishesSettled();
+  }
+
+  writable(): void {
+    this.#session.writable();
+    this.#checkPublishesSettled();
+  }
+
+  #checkPublishesSettled(): void {
+    if (this.#onPublishesSettled !== undefined && this.#session.publishesSettled) this.#onPublishesSettled();
+  }
+
+  /** Wakes the reading if it waits for room. */
+  closed(): void {
+    this.inbox.wake();
+  }
+
+  // The life of the link.
+
+  /** Connects, and connects again whenever the link is lost, until the end. */
+  async #run(life: Life): Promise<void> {
+    const { signal } = life.controller;
+    signal.addEventListener("abort", () => this.#connection?.close());
+    try {
+      for (;;) {
+        const connection = await this.#establish(life.restores, signal);
+        life.restores = life.wasUp = true;
+        await this.#linkLost;
+        signal.throwIfAborted();
+        if (life.replaced || this.#isClosing()) return;
+        if (!this.#options.autoReconnect) throw connection.error;
+        this.#state = "waiting";
+        this.#listener.disconnected(connection.error, true);
+        if (life.replaced) return; // by the listener
+      }
+    } catch (error) {
+      if (life.replaced || this.#isClosing()) return;
+      if (signal.aborted) {
+        this.#rejectWaiters(signal.reason);
+        this.#end(new ClientError("connect() was aborted", { cause: signal.reason }), false);
+      } else this.#end(life.restores ? givenUp(error) : error, false);
+    }
+  }
+
+  /** Makes one attempt, and retries as the options say. */
+  async #establish(restoring: boolean, signal: AbortSignal): Promise<Connection> {
+    const { autoReconnect, reconnectRetries, reconnectMaxInterval } = this.#options;
+    for (let retries = 0;; retries++) {
+      // A listener may have ended it.
+      signal.throwIfAborted();
+      const attempt = restoring ? retries + 1 : retries;
+      if (attempt > 0) await this.#wait(attempt, backoff(attempt, reconnectMaxInterval), signal);
+      this.#state = "connecting";
+      try {
+        return await this.#attemptEach(signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!autoReconnect || isPermanent(error) || retries === reconnectRetries) throw error;
+      }
+    }
+  }
+
+  async #wait(attempt: number, seconds: number, signal: AbortSignal): Promise<void> {
+    this.#state = "waiting";
+    this.#listener.reconnecting(attempt, seconds);
+    await delay(seconds * 1000, { signal });
+    signal.throwIfAborted();
+  }
+
+  /** Tries the brokers in turn; the last one's error stands for all. */
+  async #attemptEach(signal: AbortSignal): Promise<Connection> {
+    const errors: unknown[] = [];
+    for (const endpoint of this.#thePlan.endpoints) {
+      try {
+        return await this.#attempt(endpoint, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        errors.push(error);
+      }
+    }
+    throw errors.findLast((error) => !isPermanent(error)) ?? errors.at(-1);
+  }
+
+  /** Opens a connection and waits for CONNACK, no longer than the options allow. */
+  async #attempt(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+    const { connectTimeout } = this.#options;
+    const controller = new AbortController();
+    const abort = () => controller.abort(signal.reason);
+    const expire = () => {
+      const message = `${endpoint.uri} did not accept the connection within ${connectTimeout} s (see connect_timeout)`;
+      const cause = new DOMException(message, "TimeoutError");
+      controller.abort(new ConnectError(`Cannot connect: ${message}`, { cause }));
+      this.#connection?.close(controller.signal.reason);
+    };
+    signal.addEventListener("abort", abort);
+    const timer = setTimeout(expire, connectTimeout * 1000);
+    try {
+      return await this.#handshake(endpoint, controller.signal);
+    } catch (error) {
+      throw controller.signal.aborted ? controller.signal.reason : connectError(endpoint, error);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  async #handshake(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+    const plan = this.#thePlan;
+    const { dialect, maximumPacketSize } = this.#options;
+    const credentials = await unlessAborted(signal, credentialsOf(plan, endpoint));
+    const packet = connectPacket(plan, credentials, dialect);
+    const transport = await unlessAborted(signal, plan.open(endpoint, { signal }), (late) => late.close());
+    const connection = new Connection(transport, dialect, maximumPacketSize, this.#traffic, this);
+    this.#connection = connection;
+    const flow = this.#session.connect(packet, now());
+    const accepted = this.#promise(flow);
+    const { settle } = flow;
+    flow.settle = (connack) => {
+      this.#listener.answered(connack);
+      if (connack.reasonCode === 0) this.#up(connack, endpoint);
+      settle(connack);
+    };
+    this.#linkLost = this.#read(connection, endpoint);
+    const connack = await accepted;
+    if (connack.reasonCode === 0) return connection;
+    connection.close();
+    await this.#linkLost;
+    throw refusal(endpoint, connack);
+  }
+
+  #up(connack: ConnackPacket, endpoint: Endpoint): void {
+    if (!this.#isClosing()) this.#state = "connected";
+    if (this.#life?.restores) this.#reconnects++;
+    this.#arm();
+    const waiters = [...this.#connecting];
+    this.#connecting.clear();
+    for (const waiter of waiters) waiter.resolve(connack);
+    this.#listener.connected(connack, endpoint);
+  }
+
+  /** Reads and hands on packets until the connection ends. */
+  async #read(connection: Connection, endpoint: Endpoint): Promise<void> {
+    try {
+      for (; await connection.read(); await connection.relief()) {
+        let time = now();
+        this.#session.heard(time);
+        for (let packet = connection.next(); packet !== null; packet = connection.next()) {
+          if (this.packetObserver !== undefined) this.packetObserver("in", packet);
+          this.#session.receive(packet, time);
+          if (!this.inbox.full) this.#coupled = false;
+          else if (!this.#readsPastFullQueue) time = await this.#pauseReading(connection);
+        }
+        this.#checkPublishesSettled();
+      }
+      connection.close(new ConnectionLostError(`${endpoint.uri} closed the connection`));
+    } catch (error) {
+      connection.close(error instanceof ProtocolError ? error : lost(endpoint, error));
+    }
+    this.#connection = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#session.linkLost(connection.error);
+  }
+
+  get #readsPastFullQueue(): boolean {
+    return this.#coupled && this.#session.awaitsAnswers;
+  }
+
+  /** Leaves the connection unread until the application has taken messages. Gives the time after that. */
+  async #pauseReading(connection: Connection): Promise<number> {
+    this.#session.pauseReading();
+    while (this.inbox.full && connection.isOpen && !this.#readsPastFullQueue) {
+      const { length } = this.inbox;
+      await within(PATIENCE, [this.inbox.room()]);
+      if (this.inbox.length === length && this.#session.awaitsAnswers) this.#coupled = true;
+    }
+    const time = now();
+    this.#session.resumeReading(time);
+    this.#arm();
+    return time;
+  }
+
+  /** Sets the timer to what the session waits for; one that is early finds nothing due and is set again. */
+  #arm(): void {
+    const deadline = this.#session.deadline;
+    if (deadline === Infinity || this.#timer !== undefined && this.#timerDeadline <= deadline) return;
+    clearTimeout(this.#timer);
+    this.#timerDeadline = deadline;
+    this.#timer = setTimeout(this.#tick, Math.min(Math.max(deadline - now(), 0), LONGEST_TIMER) * 1000);
+  }
+
+  readonly #tick = (): void => {
+    this.#timer = undefined;
+    if (this.#session.tick(now())) {
+      const { pingTimeout } = this.#options;
+      this.#connection?.close(new ConnectionLostError(`The broker left a ping unanswered for ${pingTimeout} s`));
+    } else this.#arm();
+  };
+
+  /** Ends the life of the link, and with it everything that waits. */
+  #end(error: unknown, regular: boolean): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#refusal = regular
+      ? "The client was disconnected: call connect() again"
+      : `The client will not reconnect: ${reason}`;
+    const wasUp = this.#life?.wasUp ?? false;
+    this.#state = "idle";
+    this.#life = undefined;
+    this.#session.end(error);
+    this.inbox.end(error, regular);
+    this.#rejectWaiters(error);
+    if (wasUp) this.#listener.disconnected(regular ? undefined : error, false);
+  }
+
+  #rejectWaiters(error: unknown): void {
+    const waiters = [...this.#connecting];
+    this.#connecting.clear();
+    for (const waiter of waiters) {
+      waiter.promise.catch(ignore);
+      waiter.reject(error);
+    }
+  }
+}
+
+const ALREADY: Readonly<Record<Exclude<LinkState, "idle">, string>> = {
+  connecting: "Already connecting",
+  connected: "Already connected: call disconnect() first, or reconnect()",
+  waiting: "Already connecting: the connection is being restored",
+  closing: "The client is disconnecting",
+};
+
+async function credentialsOf(plan: ConnectPlan, endpoint: Endpoint): Promise<Credentials> {
+  try {
+    return await plan.credentials(endpoint);
+  } catch (cause) {
+    if (cause instanceof ConnectError) throw cause;
+    throw new ConnectError(`Cannot connect to ${endpoint.uri}: credentials() failed: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function connectPacket(plan: ConnectPlan, { username, password }: Credentials, dialect: Dialect): ConnectPacket {
+  if (password !== undefined && username === undefined && !dialect.allowsPasswordAlone) {
+    throw new ConnectError("Cannot send a password without a user name in MQTT 3.1.1", { permanent: true });
+  }
+  const bytes = typeof password === "string" ? new TextEncoder().encode(password) : password;
+  const fault = username === undefined ? undefined : stringFault(username);
+  if (fault !== undefined) throw new ConnectError(`Cannot send the user name: ${fault}`, { permanent: true });
+  if (bytes !== undefined && bytes.length > 65_535) {
+    throw new ConnectError(`Cannot send a password of ${bytes.length} bytes: 65,535 are allowed`, { permanent: true });
+  }
+  const { clientId, cleanStart, keepAlive, will, properties } = plan;
+  const protocolVersion = dialect.protocolVersion;
+  return {
+    type: "CONNECT",
+    protocolVersion,
+    clientId,
+    cleanStart,
+    keepAlive,
+    username,
+    password: bytes,
+    will,
+    properties,
+  };
+}
+
+/** Whether trying again cannot help. */
+function isPermanent(error: unknown): boolean {
+  return !(error instanceof ConnectError) || error.permanent;
+}
+
+function refusal({ uri }: Endpoint, { returnCode, reasonCode, properties }: ConnackPacket): ConnectError {
+  return new ConnectError(`${uri} refused the connection: ${describeRefusal(returnCode, properties.reasonString)}`, {
+    returnCode,
+    reasonCode,
+    permanent: PERMANENT_REFUSALS.has(reasonCode),
+  });
+}
+
+function lost({ uri }: Endpoint, error: unknown): ConnectionLostError {
+  return new ConnectionLostError(`The connection to ${uri} broke: ${messageOf(error)}`, { cause: error });
+}
+
+function givenUp(error: unknown): ConnectionLostError {
+  return new ConnectionLostError(`The connection was lost and will not be restored: ${messageOf(error)}`, {
+    cause: error,
+  });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function rejected(error: unknown): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(ignore);
+  return promise;
+}
+
+/** Waits for the first of the promises, but not longer than so many seconds. */
+async function within(seconds: number, promises: Promise<void>[]): Promise<void> {
+  const { promise: expired, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, Math.min(seconds, LONGEST_TIMER) * 1000);
+  await Promise.race([expired, ...promises]);
+  clearTimeout(timer);
+}
+
+/** Waits until the signal aborts; a result that comes too late is disposed of. */
+async function unlessAborted<Result>(
+  signal: AbortSignal,
+  work: Result | Promise<Result>,
+  dispose: (late: Result) => void = ignore,
+): Promise<Result> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  // What heeds the signal is over at once; what does not is not waited for.
+  const abort = () => {
+    const over = Promise.resolve(work).then(dispose, ignore);
+    within(ABORT_GRACE, [over]).then(() => reject(signal.reason));
+  };
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort);
+  try {
+    const result = await Promise.race([work, aborted]);
+    signal.throwIfAborted();
+    return result;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}

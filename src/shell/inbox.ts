@@ -1,0 +1,163 @@
+import type { ApplicationMessage } from "../message.ts";
+import { matchTopic } from "../topic.ts";
+import { MessageQueue } from "./message_queue.ts";
+
+/** What takes messages as they come; a promise it returns is waited for before the next. */
+export type MessageHandler = (message: ApplicationMessage) => void | Promise<void>;
+
+/** A queue for the messages that match a topic filter. */
+interface Route {
+  filter: string;
+  queue: MessageQueue;
+  /** Lets the signal go that would end it. */
+  release(): void;
+}
+
+/** For so many topics it is remembered which routes they take. */
+const REMEMBERED_TOPICS = 10_000;
+
+/** Where received messages go: to the routes that match, else to the handler, else to the queue. */
+export class Inbox {
+  /** The messages that no route takes and no handler has got. */
+  readonly queue: MessageQueue;
+  readonly #limit: number;
+  readonly #routes = new Set<Route>();
+  readonly #routesOfTopic = new Map<string, readonly Route[]>();
+  #handler: MessageHandler | null = null;
+  /** Whether the handler's promise is pending. */
+  #handling = false;
+  #fullQueues = 0;
+  #room: PromiseWithResolvers<void> | undefined;
+
+  /** Takes how many messages a queue holds before it counts as full. */
+  constructor(limit: number) {
+    this.#limit = limit;
+    this.queue = this.#newQueue(limit);
+  }
+
+  /** Messages received and not taken, in all queues. */
+  get length(): number {
+    let length = this.queue.length;
+    for (const { queue } of this.#routes) length += queue.length;
+    return length;
+  }
+
+  /** Whether a queue is full, so that no more should be received. */
+  get full(): boolean {
+    return this.#fullQueues > 0;
+  }
+
+  get handler(): MessageHandler | null {
+    return this.#handler;
+  }
+
+  set handler(handler: MessageHandler | null) {
+    this.#handler = handler;
+    if (!this.#handling) this.#handleQueued();
+  }
+
+  deliver(message: ApplicationMessage): void {
+    if (this.#routes.size > 0) {
+      const routes = this.#routesFor(message.topic);
+      for (const { queue } of routes) queue.push(message);
+      if (routes.length > 0) return;
+    }
+    if (this.#handler === null || this.#handling || this.queue.length > 0) this.queue.push(message);
+    else this.#handle(this.#handler, message);
+  }
+
+  #routesFor(topic: string): readonly Route[] {
+    let routes = this.#routesOfTopic.get(topic);
+    if (routes === undefined) {
+      routes = [...this.#routes].filter(({ filter }) => matchTopic(filter, topic));
+      if (this.#routesOfTopic.size >= REMEMBERED_TOPICS) this.#routesOfTopic.clear();
+      this.#routesOfTopic.set(topic, routes);
+    }
+    return routes;
+  }
+
+  #handle(handler: MessageHandler, message: ApplicationMessage): void {
+    try {
+      const handled = handler(message);
+      if (handled instanceof Promise) this.#wait(handled);
+    } catch (error) {
+      reportError(error);
+    }
+  }
+
+  async #wait(handled: Promise<void>): Promise<void> {
+    this.#handling = true;
+    try {
+      await handled;
+    } catch (error) {
+      reportError(error);
+    }
+    this.#handling = false;
+    this.#handleQueued();
+  }
+
+  #handleQueued(): void {
+    while (this.#handler !== null && !this.#handling) {
+      const message = this.queue.shift();
+      if (message === undefined) return;
+      this.#handle(this.#handler, message);
+    }
+  }
+
+  /** Gives the messages that match `filter` from now on, in a queue of their own. */
+  route(filter: string, limit: number = this.#limit, signal?: AbortSignal): AsyncIterableIterator<ApplicationMessage> {
+    const queue = this.#newQueue(limit);
+    const abort = () => {
+      leave();
+      queue.end(signal?.reason, false);
+    };
+    const route: Route = { filter, queue, release: () => signal?.removeEventListener("abort", abort) };
+    const leave = () => {
+      route.release();
+      this.#routes.delete(route);
+      this.#routesOfTopic.clear();
+      queue.clear();
+    };
+    this.#routes.add(route);
+    this.#routesOfTopic.clear();
+    if (signal?.aborted) abort();
+    else signal?.addEventListener("abort", abort);
+    return queue.iterator(leave);
+  }
+
+  #newQueue(limit: number): MessageQueue {
+    return new MessageQueue(limit, (full) => {
+      this.#fullQueues += full ? 1 : -1;
+      if (this.#fullQueues === 0) this.wake();
+    });
+  }
+
+  /** Ends the waiting for room. */
+  wake(): void {
+    this.#room?.resolve();
+    this.#room = undefined;
+  }
+
+  /** Waits until no queue is full, or {@linkcode wake} is called. */
+  room(): Promise<void> {
+    if (!this.full) return Promise.resolve();
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
+  }
+
+  /** Takes messages again after {@linkcode end}. */
+  reopen(): void {
+    this.queue.reopen();
+  }
+
+  /** Ends all waiting, and the routes; a regular end is one to iterators, to others it is the error. */
+  end(error: unknown, regular: boolean): void {
+    this.queue.end(error, regular);
+    for (const { queue, release } of this.#routes) {
+      queue.end(error, regular);
+      release();
+    }
+    this.#routes.clear();
+    this.#routesOfTopic.clear();
+  }
+}

@@ -1,0 +1,188 @@
+import type { ApplicationMessage } from "../message.ts";
+import { Queue } from "../queue.ts";
+
+/** Somebody who waits for a message. */
+interface Waiter {
+  /** Who may dismiss it. */
+  owner?: unknown;
+  settle(message: ApplicationMessage): void;
+  /** Called when no message will come any more. */
+  end(end: End): void;
+}
+
+/** Why no message will come any more, and whether that was asked for. */
+interface End {
+  error: unknown;
+  regular: boolean;
+}
+
+const ignore = () => {};
+
+/** The longest time that a timer can be set to, in seconds; to wait for longer is to wait without end. */
+const LONGEST_TIMER = 2_147_483;
+
+/** Messages for whoever asks first; who asks before there is one waits. */
+export class MessageQueue {
+  readonly #limit: number;
+  readonly #onFullness: (full: boolean) => void;
+  readonly #messages = new Queue<ApplicationMessage>();
+  readonly #waiters = new Set<Waiter>();
+  #full = false;
+  #end: End | undefined;
+
+  /** Takes the number of messages that make it full, and what is told when it gets full or has room again. */
+  constructor(limit: number, onFullness: (full: boolean) => void) {
+    this.#limit = limit;
+    this.#onFullness = onFullness;
+  }
+
+  get length(): number {
+    return this.#messages.length;
+  }
+
+  push(message: ApplicationMessage): void {
+    for (const waiter of this.#waiters) {
+      this.#waiters.delete(waiter);
+      return waiter.settle(message);
+    }
+    this.#messages.push(message);
+    if (!this.#full && this.#messages.length >= this.#limit) this.#setFull(true);
+  }
+
+  shift(): ApplicationMessage | undefined {
+    const message = this.#messages.shift();
+    // Half of it at once: waking the sender for every single message would cost more than the message.
+    if (this.#full && this.#messages.length <= this.#limit / 2) this.#setFull(false);
+    return message;
+  }
+
+  #setFull(full: boolean): void {
+    this.#full = full;
+    this.#onFullness(full);
+  }
+
+  /** Waits for the next message; the queue is empty. */
+  wait(waiter: Waiter): void {
+    if (this.#end === undefined) this.#waiters.add(waiter);
+    else waiter.end(this.#end);
+  }
+
+  /**
+   * Gives the next message, after `timeout` seconds at the latest (0: at once).
+   *
+   * @throws {DOMException} `TimeoutError` If none has come by then.
+   * @throws The signal's reason, if it aborts; what the queue ended with, if it has and is empty.
+   */
+  take(timeout: number | undefined, signal: AbortSignal | undefined): Promise<ApplicationMessage> {
+    const message = signal?.aborted ? undefined : this.shift();
+    if (message !== undefined) return Promise.resolve(message);
+    const promise = new Promise<ApplicationMessage>((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const leave = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", abort);
+        this.#waiters.delete(waiter);
+      };
+      const fail = (error: unknown) => {
+        leave();
+        reject(error);
+      };
+      const waiter: Waiter = {
+        settle(message) {
+          leave();
+          resolve(message);
+        },
+        end: ({ error }) => fail(error),
+      };
+      const abort = () => fail(signal?.reason);
+      const expire = () => fail(new DOMException(`No message came within ${timeout} s`, "TimeoutError"));
+      const timed = timeout !== undefined && timeout > 0 && timeout <= LONGEST_TIMER;
+      const timer = timed ? setTimeout(expire, timeout * 1000) : undefined;
+      signal?.addEventListener("abort", abort);
+      this.wait(waiter);
+      if (timeout === 0) expire();
+    });
+    // Whoever has ceased to wait need not be told.
+    promise.catch(ignore);
+    return promise;
+  }
+
+  /** Ends the waiting of somebody who has left, so that no message goes to it. */
+  dismiss(owner: unknown): void {
+    for (const waiter of this.#waiters) {
+      if (waiter.owner !== owner) continue;
+      this.#waiters.delete(waiter);
+      waiter.end({ error: undefined, regular: true });
+    }
+  }
+
+  clear(): void {
+    this.#messages.takeAll();
+    if (this.#full) this.#setFull(false);
+  }
+
+  /** Takes messages again after {@linkcode end}. */
+  reopen(): void {
+    this.#end = undefined;
+    if (!this.#full && this.#messages.length >= this.#limit) this.#setFull(true);
+  }
+
+  /** Ends all waiting: a regular end is one to iterators, to others it is the error. What is in the queue can still be taken. */
+  end(error: unknown, regular: boolean): void {
+    if (this.#end !== undefined) return;
+    this.#end = { error, regular };
+    if (this.#full) this.#setFull(false);
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const waiter of waiters) waiter.end(this.#end);
+  }
+
+  /** Gives an iterator over what comes; `onReturn` is called when it is left. */
+  iterator(onReturn: () => void): AsyncIterableIterator<ApplicationMessage> {
+    return new MessageIterator(this, onReturn);
+  }
+}
+
+type Result = IteratorResult<ApplicationMessage, undefined>;
+
+const DONE: Result = Object.freeze({ done: true, value: undefined });
+
+class MessageIterator implements AsyncIterableIterator<ApplicationMessage> {
+  readonly #queue: MessageQueue;
+  readonly #onReturn: () => void;
+  #done = false;
+
+  constructor(queue: MessageQueue, onReturn: () => void) {
+    this.#queue = queue;
+    this.#onReturn = onReturn;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<Result> {
+    if (this.#done) return Promise.resolve(DONE);
+    const value = this.#queue.shift();
+    if (value !== undefined) return Promise.resolve({ done: false, value });
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    this.#queue.wait({
+      owner: this,
+      settle: (value) => resolve({ done: false, value }),
+      end: ({ error, regular }) => {
+        this.#done = true;
+        if (regular) return resolve(DONE);
+        promise.catch(ignore);
+        reject(error);
+      },
+    });
+    return promise;
+  }
+
+  return(): Promise<Result> {
+    this.#done = true;
+    this.#queue.dismiss(this);
+    this.#onReturn();
+    return Promise.resolve(DONE);
+  }
+}

@@ -1,0 +1,45 @@
+import type { Transport } from "./transport.ts";
+
+const SMALLEST_BUFFER = 4 * 1024;
+const LARGEST_BUFFER = 64 * 1024;
+
+/** A Deno stream connection (TCP, TLS, Unix socket) as a transport. */
+export class StreamTransport implements Transport {
+  readonly #conn: Deno.Conn;
+  /** Grows with what arrives, since most connections are quiet. */
+  #buffer = new Uint8Array(SMALLEST_BUFFER);
+  #closed = false;
+
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    if (this.#closed) return null;
+    try {
+      const length = await this.#conn.read(this.#buffer);
+      if (length === null || this.#closed) return null;
+      const chunk = this.#buffer.subarray(0, length);
+      if (length === this.#buffer.length && length < LARGEST_BUFFER) this.#buffer = new Uint8Array(2 * length);
+      return chunk;
+    } catch (error) {
+      if (this.#closed) return null;
+      throw error;
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    let written = await this.#conn.write(bytes);
+    while (written < bytes.length) written += await this.#conn.write(bytes.subarray(written));
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#conn.closeWrite();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#conn.close();
+  }
+}

@@ -1,0 +1,73 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { Writer } from "../../src/codec/writer.ts";
+import { encodedString } from "./arbitraries.ts";
+import { concat, hex } from "./bytes.ts";
+
+/** Gives what is written, in hexadecimal. */
+function written(write: (writer: Writer) => void): string {
+  const writer = new Writer();
+  write(writer);
+  return hex(concat(writer.take()));
+}
+
+Deno.test("Writer.u8(), u16() and u32() write big-endian numbers", () => {
+  assertEquals(written((writer) => [0, 1, 255].forEach((value) => writer.u8(value))), "0001ff");
+  assertEquals(written((writer) => [0, 1, 256, 65_535].forEach((value) => writer.u16(value))), "000000010100ffff");
+  const u32 = [0, 1, 65_536, 2_147_483_648, 4_294_967_295];
+  assertEquals(
+    written((writer) => u32.forEach((value) => writer.u32(value))),
+    "00000000000000010001000080000000ffffffff",
+  );
+});
+
+Deno.test("Writer.variableByteInteger() writes one to four bytes (§2.2.3, table 2.4)", () => {
+  const table: [number, string][] = [
+    [0, "00"],
+    [127, "7f"],
+    [128, "8001"],
+    [16_383, "ff7f"],
+    [16_384, "808001"],
+    [2_097_151, "ffff7f"],
+    [2_097_152, "80808001"],
+    [268_435_455, "ffffff7f"],
+  ];
+  for (const [value, literal] of table) assertEquals(written((writer) => writer.variableByteInteger(value)), literal);
+});
+
+Deno.test("Writer.string() writes what TextEncoder does, behind its length", () => {
+  fc.assert(
+    fc.property(encodedString, (text) => {
+      const utf8 = new TextEncoder().encode(text);
+      const length = utf8.length.toString(16).padStart(4, "0");
+      assertEquals(written((writer) => writer.string(text)), length + hex(utf8));
+    }),
+  );
+});
+
+Deno.test("Writer.binary() writes bytes behind their length", () => {
+  assertEquals(written((writer) => writer.binary(new Uint8Array(0))), "0000");
+  assertEquals(written((writer) => writer.binary(Uint8Array.of(0, 255))), "000200ff");
+  assertEquals(written((writer) => writer.binary(new Uint8Array(300).fill(7))), "012c" + "07".repeat(300));
+});
+
+Deno.test("Writer.reserve() keeps what was written, in whatever steps the buffer grows", () => {
+  const steps = fc.array(fc.record({ reserve: fc.nat({ max: 3000 }), raw: fc.nat({ max: 700 }), seal: fc.boolean() }));
+  fc.assert(
+    fc.property(steps, (steps) => {
+      const writer = new Writer(1), expected: Uint8Array[] = [];
+      for (const [i, { reserve, raw, seal }] of steps.entries()) {
+        const piece = new Uint8Array(raw).fill(i);
+        writer.reserve(reserve);
+        writer.raw(piece);
+        expected.push(piece);
+        if (!seal) continue;
+        const payload = Uint8Array.of(i, 1, 2, 3);
+        writer.payload(payload);
+        expected.push(payload);
+      }
+      assertEquals(writer.length, concat(expected).length);
+      assertEquals(hex(concat(writer.take())), hex(concat(expected)));
+    }),
+  );
+});

@@ -1,0 +1,134 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { MQTTClient, QOS_2 } from "../mod.ts";
+import { type Outcome, runChild } from "./client/child.ts";
+import { brokerTest } from "./helpers/brokers.ts";
+import { startEmbeddedBroker } from "./helpers/embedded_broker.ts";
+
+/** Runs an example with exactly the permissions that the comment at its top names, for another broker. */
+async function runExample(name: string, uri: string, ...args: string[]): Promise<Outcome> {
+  const path = `examples/${name}.ts`;
+  return await runChild(path, await permissions(path, new URL(uri).host), uri, ...args);
+}
+
+async function permissions(path: string, host: string): Promise<string[]> {
+  const source = await Deno.readTextFile(new URL(`../${path}`, import.meta.url));
+  const command = new RegExp(`^//   deno run (.*) ${path} mqtt://localhost:1883$`, "m").exec(source);
+  if (command === null) throw new Error(`${path} does not say how it is run`);
+  return command[1].replaceAll("localhost:1883", host).split(" ");
+}
+
+function exampleTest(name: string, sentence: string, work: (uri: string) => Promise<void>): void {
+  Deno.test(`examples/${name}.ts ${sentence}`, async () => {
+    await using broker = await startEmbeddedBroker();
+    await work(broker.uri);
+  });
+}
+
+exampleTest("publisher", "publishes at each QoS, twice", async (uri) => {
+  await using client = new MQTTClient();
+  await client.connect(uri);
+  await client.subscribe("a/b", QOS_2);
+  const outcome = await runExample("publisher", uri);
+  assertEquals(outcome, { code: 0, stdout: "messages published\nmessages published\n", stderr: "" });
+  const received: string[] = [];
+  for (let i = 0; i < 6; i++) {
+    const message = await client.deliverMessage(10);
+    received.push(`${message.text()} at ${message.qos}`);
+  }
+  const expected = [0, 1, 2].map((qos) => `TEST MESSAGE WITH QOS_${qos} at ${qos}`);
+  assertEquals(received.slice(0, 3).sort(), expected);
+  assertEquals(received.slice(3), expected);
+});
+
+exampleTest("publisher", "says so when it cannot connect", async (uri) => {
+  const { code, stdout, stderr } = await runChild("examples/publisher.ts", [], uri);
+  assertEquals([code, stdout], [1, ""]);
+  assertEquals(
+    stderr,
+    `Connection failed: Cannot connect to ${uri}: run with --allow-net=${new URL(uri).host}\n`,
+  );
+});
+
+exampleTest("pull", "takes the message, and says when none comes", async (uri) => {
+  assertEquals(await runExample("pull", uri, "1"), {
+    code: 0,
+    stdout: "example/pull => hello\nnothing for 1 s\n",
+    stderr: "",
+  });
+});
+
+exampleTest("iterate", "prints each kind from a loop of its own", async (uri) => {
+  const { code, stdout, stderr } = await runExample("iterate", uri);
+  assertEquals([code, stderr], [0, ""]);
+  const lines = stdout.trimEnd().split("\n");
+  assertEquals(lines.filter((line) => line.startsWith("temperature")), [
+    "temperature of kitchen: 21.5",
+    "temperature of cellar: 12",
+  ]);
+  assertEquals(lines.filter((line) => !line.startsWith("temperature")), ["humidity of kitchen: 48"]);
+});
+
+exampleTest("push", "publishes from its handler, and ends when the answer has come", async (uri) => {
+  assertEquals(await runExample("push", uri), {
+    code: 0,
+    stdout: "example/push => ping\nexample/push => pong\n",
+    stderr: "",
+  });
+});
+
+exampleTest("manual_ack", "acknowledges every message, so that none comes again", async (uri) => {
+  for (let run = 0; run < 2; run++) {
+    assertEquals(await runExample("manual_ack", uri), {
+      code: 0,
+      stdout: "stored 1\nstored 2\nstored 3\n",
+      stderr: "",
+    });
+  }
+});
+
+brokerTest(
+  "examples/subscriber.ts prints messages of the broker about itself",
+  { config: ["sys_interval 1"] },
+  async (broker) => {
+    const { code, stdout, stderr } = await runExample("subscriber", broker.uris.mqtt, "3");
+    assertEquals([code, stderr], [0, ""]);
+    const lines = stdout.trimEnd().split("\n");
+    assertEquals(lines.length, 3);
+    for (const [index, line] of lines.entries()) {
+      assertMatch(line, new RegExp(String.raw`^${index + 1}:  \$SYS/broker/(uptime|load/\S+) => \S+`));
+    }
+  },
+);
+
+Deno.test("tools/demo.ts shows the packets of QoS 0, 1 and 2, with a broker of its own", async () => {
+  const outcome = await runChild("tools/demo.ts", ["-A"]);
+  assertMatch(outcome.stdout, /^A broker was started on mqtt:\/\/127\.0\.0\.1:\d+$/m);
+  assertDemo(outcome);
+});
+
+Deno.test("tools/demo.ts takes the broker that is given", async () => {
+  await using broker = await startEmbeddedBroker();
+  const outcome = await runChild("tools/demo.ts", ["-A"], broker.uri);
+  assertMatch(outcome.stdout, new RegExp(`^The broker is ${broker.uri}$`, "m"));
+  assertDemo(outcome);
+});
+
+function assertDemo({ code, stdout, stderr }: Outcome): void {
+  assertEquals([code, stderr], [0, ""]);
+  const messages = stdout.split("\n").filter((line) => /^\d:/.test(line));
+  assertEquals(messages.slice(0, 3), [0, 1, 2].map((qos) => `${qos + 1}:  a/b => TEST MESSAGE WITH QOS_${qos}`));
+  assertEquals(messages.length, 6);
+  // The publisher's side of the flows, twice, and the subscriber's, with the QoS that each was published with.
+  for (const direction of ["-out->", "<-in--"]) {
+    for (const qos of [0, 1, 2]) assertEquals(count(stdout, `${direction} PUBLISH`, `qos=${qos}`), 2, `QoS ${qos}`);
+  }
+  for (const name of ["PUBACK", "PUBREC", "PUBREL", "PUBCOMP"]) {
+    assertEquals([count(stdout, `-out-> ${name}`), count(stdout, `<-in-- ${name}`)], [2, 2], name);
+  }
+  assertStringIncludes(stdout, "Done: every message has arrived.");
+}
+
+/** Counts the lines that hold all of the parts. */
+function count(text: string, ...parts: string[]): number {
+  return text.split("\n").filter((line) => parts.every((part) => line.includes(part))).length;
+}

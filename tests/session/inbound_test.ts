@@ -1,0 +1,326 @@
+import { assertEquals, assertStrictEquals } from "@std/assert";
+import type { QoS } from "../../src/packets.ts";
+import { acknowledgement, publishPacket, Recorder } from "./recorder.ts";
+
+/** Lets the broker send a message whose payload is its topic. */
+function arrive(it: Recorder, topic: string, qos: QoS, packetId = 0, dup = false): void {
+  it.receive(publishPacket(topic, qos, topic, { packetId, dup }));
+}
+
+const pubrel = (packetId: number) => acknowledgement("PUBREL", packetId);
+
+// The flows (§4.3).
+
+Deno.test("Session.receive() delivers QoS 0 and answers nothing [MQTT-4.3.1-1]", () => {
+  using it = new Recorder();
+  it.connect();
+  arrive(it, "a", 0);
+  assertEquals([it.takeDelivered(), it.take()], [["a"], []]);
+});
+
+Deno.test("Session.receive() delivers QoS 1 and answers PUBACK [MQTT-4.3.2-2]", () => {
+  using it = new Recorder();
+  it.connect();
+  arrive(it, "a", 1, 7);
+  assertEquals([it.takeDelivered(), it.take()], [["a"], ["PUBACK(7)"]]);
+});
+
+Deno.test("Session.receive() delivers every PUBLISH of QoS 1, repeats and equal identifiers too", () => {
+  using it = new Recorder();
+  it.connect();
+  arrive(it, "a", 1, 7);
+  arrive(it, "a", 1, 7, true);
+  arrive(it, "b", 1, 7);
+  assertEquals([it.takeDelivered(), it.take()], [["a", "a", "b"], ["PUBACK(7)", "PUBACK(7)", "PUBACK(7)"]]);
+});
+
+Deno.test("Session.receive() delivers QoS 2 on PUBLISH, answers PUBREC, and PUBREL with PUBCOMP [MQTT-4.3.3-2]", () => {
+  using it = new Recorder();
+  it.connect();
+  arrive(it, "a", 2, 7);
+  assertEquals([it.takeDelivered(), it.take()], [["a"], ["PUBREC(7)"]]);
+  it.receive(pubrel(7));
+  assertEquals([it.takeDelivered(), it.take()], [[], ["PUBCOMP(7)"]]);
+});
+
+Deno.test("Session.receive() delivers QoS 2 once, and answers each repeat before PUBREL", () => {
+  using it = new Recorder();
+  it.connect();
+  arrive(it, "a", 2, 7);
+  arrive(it, "a", 2, 7, true);
+  arrive(it, "a", 2, 7, true);
+  assertEquals([it.takeDelivered(), it.take()], [["a"], ["PUBREC(7)", "PUBREC(7)", "PUBREC(7)"]]);
+});
+
+Deno.test("Session.receive() delivers another message of QoS 2 with the identifier that PUBREL has freed", () => {
+  using it = new Recorder();
+  it.connect();
+  for (const topic of ["a", "b"]) {
+    arrive(it, topic, 2, 7);
+    it.receive(pubrel(7));
+  }
+  assertEquals([it.takeDelivered(), it.take()], [["a", "b"], ["PUBREC(7)", "PUBCOMP(7)", "PUBREC(7)", "PUBCOMP(7)"]]);
+});
+
+Deno.test("Session.receive() keeps QoS 2 messages of several identifiers apart", () => {
+  using it = new Recorder();
+  it.connect();
+  arrive(it, "a", 2, 1);
+  arrive(it, "b", 2, 2);
+  it.receive(pubrel(2));
+  arrive(it, "c", 2, 2);
+  arrive(it, "a", 2, 1, true);
+  assertEquals(it.takeDelivered(), ["a", "b", "c"]);
+  assertEquals(it.take(), ["PUBREC(1)", "PUBREC(2)", "PUBCOMP(2)", "PUBREC(2)", "PUBREC(1)"]);
+});
+
+Deno.test("Session.receive() answers PUBREL for an unknown identifier with PUBCOMP", () => {
+  using it = new Recorder();
+  it.connect();
+  it.receive(pubrel(9));
+  it.receive(pubrel(9));
+  assertEquals(it.takePackets(), [acknowledgement("PUBCOMP", 9, 0x92), acknowledgement("PUBCOMP", 9, 0x92)]);
+});
+
+Deno.test("Session.receive() takes identifiers of the broker's that the client uses too", () => {
+  using it = new Recorder();
+  it.connect();
+  const { outcome } = it.publish("mine", 2);
+  arrive(it, "theirs", 2, 1);
+  it.receive(acknowledgement("PUBREC", 1));
+  it.receive(pubrel(1));
+  it.receive(acknowledgement("PUBCOMP", 1));
+  assertEquals(it.take(), ["PUBLISH(1) mine QoS 2", "PUBREC(1)", "PUBREL(1)", "PUBCOMP(1)"]);
+  assertEquals([outcome.state, it.takeDelivered()], ["settled", ["theirs"]]);
+});
+
+Deno.test("Session.receive() sends nothing behind the DISCONNECT of an application that disconnects on a message", () => {
+  for (const qos of [0, 1, 2] as const) {
+    using it = new Recorder();
+    it.connect();
+    it.onDeliver = () => it.session.disconnect(0, {});
+    arrive(it, "a", qos, 7);
+    assertEquals(it.take().at(-1), "DISCONNECT");
+  }
+});
+
+Deno.test("Session.receive() fills in the packets of a message's flow as it goes on", () => {
+  using it = new Recorder();
+  it.connect();
+  const publish = publishPacket("a", 2, "a", { packetId: 7 });
+  it.receive(publish);
+  arrive(it, "b", 1, 8);
+  const [a, b] = it.delivered;
+  assertStrictEquals(a.publishPacket, publish);
+  assertEquals([a.pubrecPacket, a.pubrelPacket, a.pubcompPacket], [acknowledgement("PUBREC", 7), undefined, undefined]);
+  assertEquals(b.pubackPacket, acknowledgement("PUBACK", 8));
+  const release = pubrel(7);
+  it.receive(release);
+  assertStrictEquals(a.pubrelPacket, release);
+  assertEquals([a.pubcompPacket, a.pubackPacket], [acknowledgement("PUBCOMP", 7), undefined]);
+  assertEquals(it.take(), ["PUBREC(7)", "PUBACK(8)", "PUBCOMP(7)"]);
+});
+
+Deno.test("ApplicationMessage.ack() does nothing with manual_ack off", () => {
+  using it = new Recorder();
+  it.connect();
+  arrive(it, "a", 1, 7);
+  arrive(it, "b", 2, 8);
+  it.take();
+  for (const message of it.delivered) message.ack();
+  assertEquals(it.take(), []);
+});
+
+// Over the loss of the link.
+
+Deno.test("Session remembers a QoS 2 message over the loss of the link while the session is kept", () => {
+  using it = new Recorder();
+  it.connect();
+  arrive(it, "a", 2, 7);
+  it.take();
+  it.reconnect(true);
+  arrive(it, "a", 2, 7, true);
+  it.reconnect(true);
+  it.receive(pubrel(7));
+  assertEquals([it.takeDelivered(), it.take()], [["a"], ["PUBREC(7)", "PUBCOMP(7)"]]);
+});
+
+Deno.test("Session forgets the QoS 2 messages of a session that the broker has lost", () => {
+  using it = new Recorder();
+  it.connect();
+  arrive(it, "a", 2, 7);
+  it.reconnect(false);
+  it.take();
+  arrive(it, "b", 2, 7);
+  assertEquals([it.takeDelivered(), it.take()], [["a", "b"], ["PUBREC(7)"]]);
+});
+
+Deno.test("Session.reset() forgets the QoS 2 messages of a session that is to be clean, and of no other", () => {
+  for (const clean of [true, false]) {
+    using it = new Recorder();
+    it.connect();
+    arrive(it, "a", 2, 7);
+    it.lose();
+    it.session.reset(clean);
+    it.connect(true);
+    arrive(it, "a", 2, 7, true);
+    assertEquals(it.takeDelivered(), clean ? ["a", "a"] : ["a"]);
+  }
+});
+
+// Acknowledgement by the application (§4.6).
+
+Deno.test("ApplicationMessage.ack() sends PUBACK or PUBREC with manual_ack on, and nothing is sent before", () => {
+  using it = new Recorder({ manualAck: true });
+  it.connect();
+  arrive(it, "a", 1, 7);
+  arrive(it, "b", 2, 8);
+  arrive(it, "c", 0);
+  assertEquals([it.delivered.map(({ topic }) => topic), it.take()], [["a", "b", "c"], []]);
+  for (const message of it.delivered) message.ack();
+  assertEquals(it.take(), ["PUBACK(7)", "PUBREC(8)"]);
+  for (const message of it.delivered) message.ack();
+  assertEquals(it.take(), [], "the second time");
+  it.receive(pubrel(8));
+  assertEquals(it.take(), ["PUBCOMP(8)"]);
+});
+
+Deno.test("ApplicationMessage.ack() can be called while the message is delivered", () => {
+  using it = new Recorder({ manualAck: true });
+  it.connect();
+  it.onDeliver = (message) => message.ack();
+  arrive(it, "a", 1, 7);
+  arrive(it, "b", 2, 8);
+  assertEquals(it.take(), ["PUBACK(7)", "PUBREC(8)"]);
+});
+
+for (const qos of [1, 2] as const) {
+  const type = qos === 1 ? "PUBACK" : "PUBREC";
+  Deno.test(`ApplicationMessage.ack() sends ${type} in the order of arrival, whatever the order of the calls [MQTT-4.6.0-${qos + 1}]`, () => {
+    for (const order of [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [2, 0, 1, 3], [0, 3, 1, 2]]) {
+      using it = new Recorder({ manualAck: true });
+      it.connect();
+      for (const packetId of [10, 11, 12, 13]) arrive(it, "a", qos, packetId);
+      const messages = [...it.delivered],
+        acknowledged = new Set<number>(),
+        expected: string[] = [],
+        sent: string[] = [];
+      let next = 0;
+      for (const i of order) {
+        messages[i].ack();
+        acknowledged.add(i);
+        while (acknowledged.has(next)) expected.push(`${type}(${10 + next++})`);
+        sent.push(...it.take());
+        assertEquals(sent, expected, `calls in the order ${order}`);
+      }
+    }
+  });
+}
+
+Deno.test("ApplicationMessage.ack() of one QoS does not wait for the other", () => {
+  using it = new Recorder({ manualAck: true });
+  it.connect();
+  arrive(it, "a", 1, 1);
+  arrive(it, "b", 2, 2);
+  arrive(it, "c", 1, 3);
+  const [a, b, c] = it.delivered;
+  b.ack();
+  assertEquals(it.take(), ["PUBREC(2)"]);
+  c.ack();
+  assertEquals(it.take(), []);
+  a.ack();
+  assertEquals(it.take(), ["PUBACK(1)", "PUBACK(3)"]);
+});
+
+Deno.test("Session.receive() neither delivers nor answers a repeat of what the application has not acknowledged", () => {
+  using it = new Recorder({ manualAck: true });
+  it.connect();
+  arrive(it, "a", 2, 7);
+  arrive(it, "a", 2, 7, true);
+  assertEquals([it.delivered.length, it.take()], [1, []]);
+  it.delivered[0].ack();
+  assertEquals(it.take(), ["PUBREC(7)"]);
+  arrive(it, "a", 2, 7, true);
+  assertEquals([it.delivered.length, it.take()], [1, ["PUBREC(7)"]]);
+});
+
+Deno.test("ApplicationMessage.ack() sends nothing on another connection than that of the message", () => {
+  for (const sessionPresent of [true, false]) {
+    using it = new Recorder({ manualAck: true });
+    it.connect();
+    arrive(it, "a", 1, 1);
+    arrive(it, "b", 2, 2);
+    const stale = [...it.delivered];
+    it.lose();
+    for (const message of stale) message.ack();
+    it.connect(sessionPresent);
+    for (const message of stale) message.ack();
+    assertEquals(it.take(), []);
+    arrive(it, "c", 1, 1);
+    arrive(it, "d", 2, 2);
+    for (const message of stale) message.ack();
+    assertEquals(it.take(), [], "the identifiers are used again");
+  }
+});
+
+Deno.test("Session.receive() delivers again what was not acknowledged before the loss, to be acknowledged", () => {
+  using it = new Recorder({ manualAck: true });
+  it.connect();
+  arrive(it, "a", 1, 1);
+  arrive(it, "b", 2, 2);
+  arrive(it, "c", 2, 3);
+  const stale = [...it.delivered];
+  stale[1].ack();
+  assertEquals(it.take(), ["PUBREC(2)"]);
+  it.reconnect(true);
+  arrive(it, "a", 1, 1, true);
+  arrive(it, "b", 2, 2, true);
+  arrive(it, "c", 2, 3, true);
+  const again = it.delivered.slice(3);
+  assertEquals(again.map(({ topic, dup }) => `${topic} ${dup}`), ["a true", "c true"], "b was acknowledged");
+  assertEquals(it.take(), ["PUBREC(2)"]);
+  for (const message of stale) message.ack();
+  assertEquals(it.take(), []);
+  for (const message of again) message.ack();
+  assertEquals(it.take(), ["PUBACK(1)", "PUBREC(3)"]);
+});
+
+Deno.test("Session.receive() delivers again what was acknowledged behind something that was not", () => {
+  using it = new Recorder({ manualAck: true });
+  it.connect();
+  arrive(it, "a", 2, 1);
+  arrive(it, "b", 2, 2);
+  it.delivered[1].ack(); // waits for a
+  it.reconnect(true);
+  arrive(it, "a", 2, 1, true);
+  arrive(it, "b", 2, 2, true);
+  assertEquals(it.takeDelivered(), ["a", "b", "a", "b"]);
+  assertEquals(it.take(), []);
+});
+
+Deno.test("ApplicationMessage.ack() after PUBREL has come all the same sends PUBREC, which harms nothing", () => {
+  using it = new Recorder({ manualAck: true });
+  it.connect();
+  arrive(it, "a", 2, 1);
+  it.receive(pubrel(1));
+  it.delivered[0].ack();
+  arrive(it, "b", 2, 1);
+  assertEquals([it.takeDelivered(), it.take()], [["a", "b"], ["PUBCOMP(1)", "PUBREC(1)"]]);
+});
+
+Deno.test("Session.acknowledge() does what ack() does", () => {
+  using it = new Recorder({ manualAck: true });
+  it.connect();
+  arrive(it, "a", 1, 7);
+  arrive(it, "b", 0);
+  for (const message of it.delivered) it.session.acknowledge(message);
+  assertEquals(it.take(), ["PUBACK(7)"]);
+});
+
+Deno.test("ApplicationMessage.ack() costs the same for the last of 100,000 as for the first", () => {
+  using it = new Recorder({ manualAck: true }, { light: true });
+  it.connect();
+  for (let i = 0; i < 100_000; i++) arrive(it, "a", 1, 1 + i % 65_535);
+  for (const message of it.delivered.toReversed()) message.ack();
+  assertEquals(it.take().length, 100_000);
+});

@@ -1,0 +1,679 @@
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertLess,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { ClientError, ProtocolError, RejectedError } from "../../src/errors.ts";
+import type { Packet, PublishPacket, QoS } from "../../src/packets.ts";
+import { heldBytes } from "../garbage.ts";
+import { acknowledgement, describe, Outcome, publishPacket, Recorder } from "./recorder.ts";
+
+const puback = (packetId: number) => acknowledgement("PUBACK", packetId);
+const pubrec = (packetId: number) => acknowledgement("PUBREC", packetId);
+const pubcomp = (packetId: number) => acknowledgement("PUBCOMP", packetId);
+
+// The flows (§4.3).
+
+Deno.test("Session.publish() sends QoS 0 and is done [MQTT-4.3.1-1]", () => {
+  using it = new Recorder();
+  it.connect();
+  const { outcome } = it.publish("a", 0);
+  assertEquals(it.take(), ["PUBLISH a"]);
+  assertEquals(outcome.state, "settled");
+  assertEquals([it.session.inFlight, it.session.publishesSettled], [0, true]);
+});
+
+Deno.test("Session.publish() sends QoS 1 and waits for PUBACK [MQTT-4.3.2-1]", () => {
+  using it = new Recorder();
+  it.connect();
+  const { flow, outcome } = it.publish("a", 1);
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 1"]);
+  assertEquals([outcome.state, it.session.inFlight, it.session.publishesSettled], ["pending", 1, false]);
+  it.receive(puback(1));
+  assertEquals([outcome.state, it.session.inFlight, it.session.publishesSettled], ["settled", 0, true]);
+  assertStrictEquals(outcome.result, flow.message);
+  assertEquals(it.take(), []);
+});
+
+Deno.test("Session.publish() sends QoS 2, answers PUBREC with PUBREL and waits for PUBCOMP [MQTT-4.3.3-1]", () => {
+  using it = new Recorder();
+  it.connect();
+  const { outcome } = it.publish("a", 2);
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 2"]);
+  it.receive(pubrec(1));
+  assertEquals(it.take(), ["PUBREL(1)"]);
+  assertEquals([outcome.state, it.session.inFlight], ["pending", 1]);
+  it.receive(pubcomp(1));
+  assertEquals([outcome.state, it.session.inFlight], ["settled", 0]);
+  assertEquals(it.take(), []);
+});
+
+Deno.test("Session.publish() gives a message with the packets of its flow", () => {
+  using it = new Recorder();
+  it.connect();
+  const packet = publishPacket("a", 2);
+  const flow = it.session.publish(packet);
+  const [rec, comp] = [pubrec(1), pubcomp(1)];
+  it.receive(rec);
+  it.receive(comp);
+  const { publishPacket: publish, pubackPacket, pubrecPacket, pubrelPacket, pubcompPacket } = flow.message;
+  assertStrictEquals(publish, packet);
+  assertEquals(pubackPacket, undefined);
+  assertStrictEquals(pubrecPacket, rec);
+  assertEquals(pubrelPacket, acknowledgement("PUBREL", 1));
+  assertStrictEquals(pubcompPacket, comp);
+
+  const answer = puback(2);
+  const { flow: other } = it.publish("b", 1);
+  it.receive(answer);
+  assertStrictEquals(other.message.pubackPacket, answer);
+  assertEquals(other.message.packetId, 2);
+});
+
+Deno.test("Session.publish() sends the three of the documented example in call order, before the answers", () => {
+  using it = new Recorder();
+  it.connect();
+  for (const qos of [0, 1, 2] satisfies QoS[]) it.publish("a/b", qos);
+  assertEquals(it.take(), ["PUBLISH a/b", "PUBLISH(1) a/b QoS 1", "PUBLISH(2) a/b QoS 2"]);
+  it.receive(puback(1));
+  it.receive(pubrec(2));
+  it.receive(pubcomp(2));
+  assertEquals(it.take(), ["PUBREL(2)"]);
+  assertEquals(it.session.publishesSettled, true);
+});
+
+Deno.test("Session.publish() sends the payload and the flags that it was given", () => {
+  using it = new Recorder();
+  it.connect();
+  const payload = Uint8Array.of(1, 2, 3);
+  it.session.publish({ ...publishPacket("a", 1, payload), retain: true });
+  const [packet] = it.takePackets() as PublishPacket[];
+  assertStrictEquals(packet.payload, payload);
+  assertEquals([packet.retain, packet.dup, packet.topic, packet.qos], [true, false, "a", 1]);
+});
+
+// Answers that fit nothing.
+
+Deno.test("Session.receive() does nothing with PUBACK and PUBCOMP for identifiers that are not in use", () => {
+  using it = new Recorder();
+  it.connect();
+  const { outcome } = it.publish("a", 1);
+  it.take();
+  for (const packetId of [2, 7, 65_535]) {
+    it.receive(puback(packetId));
+    it.receive(pubcomp(packetId));
+  }
+  assertEquals([it.take(), outcome.state], [[], "pending"]);
+  it.receive(puback(1));
+  it.receive(puback(1));
+  it.receive(pubcomp(1));
+  assertEquals([it.take(), outcome.state, it.session.inFlight], [[], "settled", 0]);
+});
+
+Deno.test("Session.receive() answers PUBREC for an unknown identifier with PUBREL", () => {
+  using it = new Recorder();
+  it.connect();
+  it.receive(pubrec(9));
+  it.receive(pubrec(9));
+  assertEquals(it.takePackets(), [acknowledgement("PUBREL", 9, 0x92), acknowledgement("PUBREL", 9, 0x92)]);
+  it.receive(pubcomp(9));
+  assertEquals([it.take(), it.session.inFlight], [[], 0]);
+});
+
+Deno.test("Session.receive() answers a repeated PUBREC with PUBREL again", () => {
+  using it = new Recorder();
+  it.connect();
+  const { outcome } = it.publish("a", 2);
+  it.take();
+  it.receive(pubrec(1));
+  it.receive(pubrec(1));
+  assertEquals(it.take(), ["PUBREL(1)", "PUBREL(1)"]);
+  it.receive(pubcomp(1));
+  it.receive(pubcomp(1));
+  assertEquals([it.take(), outcome.state, it.session.inFlight], [[], "settled", 0]);
+});
+
+Deno.test("Session.receive() refuses an answer that does not fit the publish", () => {
+  const table: [name: string, qos: 1 | 2, answers: ("PUBACK" | "PUBREC" | "PUBCOMP")[], message: string][] = [
+    ["PUBREC for QoS 1", 1, ["PUBREC"], "Unexpected PUBREC for a publish of QoS 1 (packet identifier 1)"],
+    ["PUBCOMP for QoS 1", 1, ["PUBCOMP"], "Unexpected PUBCOMP for a publish of QoS 1 (packet identifier 1)"],
+    ["PUBACK for QoS 2", 2, ["PUBACK"], "Unexpected PUBACK for a publish of QoS 2 (packet identifier 1)"],
+    ["PUBACK after PUBREC", 2, ["PUBREC", "PUBACK"], "Unexpected PUBACK for a publish of QoS 2 (packet identifier 1)"],
+    ["PUBCOMP before PUBREC", 2, ["PUBCOMP"], "Unexpected PUBCOMP before PUBREC (packet identifier 1)"],
+  ];
+  for (const [name, qos, answers, message] of table) {
+    using it = new Recorder();
+    it.connect();
+    const { outcome } = it.publish("a", qos);
+    for (const type of answers.slice(0, -1)) it.receive(acknowledgement(type, 1));
+    const error = assertThrows(() => it.receive(acknowledgement(answers.at(-1)!, 1)), ProtocolError, message, name);
+    assertEquals([error.reasonCode, outcome.state], [0x82, "pending"]);
+  }
+});
+
+Deno.test("Session.receive() harms no subscribe call with an answer to a publish of the same identifier", () => {
+  using it = new Recorder();
+  it.connect();
+  const call = it.subscribe("a");
+  it.take();
+  for (const type of ["PUBACK", "PUBREC", "PUBCOMP"] as const) it.receive(acknowledgement(type, 1));
+  assertEquals([it.take(), call.state], [[], "pending"]);
+});
+
+Deno.test("Session.receive() fails a publish that the broker rejects (MQTT 5.0), and goes on", () => {
+  using it = new Recorder({ maxInflight: 2 });
+  it.connect();
+  const [a, b, c] = [it.publish("a", 1), it.publish("b", 2), it.publish("c", 1)].map(({ outcome }) => outcome);
+  it.take();
+  it.receive({ type: "PUBACK", packetId: 1, reasonCode: 0x87, properties: { reasonString: "not you" } });
+  it.receive(acknowledgement("PUBREC", 2, 0x97));
+  assertInstanceOf(a.error, RejectedError);
+  assertEquals(a.message, `The broker rejected the publish to "a": Not authorized (0x87), not you`);
+  assertEquals(b.message, `The broker rejected the publish to "b": Quota exceeded (0x97)`);
+  assertEquals(it.take(), ["PUBLISH(3) c QoS 1"]);
+  it.receive(acknowledgement("PUBACK", 3, 0x10));
+  assertEquals([c.state, it.session.inFlight], ["settled", 0]);
+});
+
+Deno.test("Session.receive() takes a PUBCOMP that knows the identifier no more (MQTT 5.0) as the end of the flow", () => {
+  using it = new Recorder();
+  it.connect();
+  const { outcome } = it.publish("a", 2);
+  it.receive(pubrec(1));
+  it.receive(acknowledgement("PUBCOMP", 1, 0x92));
+  assertEquals(outcome.state, "settled");
+  it.take();
+});
+
+// Packet Identifiers (§2.3.1).
+
+Deno.test("Session.publish() uses the identifiers 1, 2, 3, …, freed ones not at once again", () => {
+  using it = new Recorder();
+  it.connect();
+  for (let i = 1; i <= 5; i++) {
+    it.publish("a", 1);
+    assertEquals(it.take(), [`PUBLISH(${i}) a QoS 1`]);
+    it.receive(puback(i));
+  }
+});
+
+Deno.test("Session.publish() uses 1 after 65,535, and skips what is in use [MQTT-2.3.1-2]", () => {
+  using it = new Recorder({}, { light: true });
+  it.connect();
+  it.publish("first", 1);
+  it.publish("second", 2);
+  it.receive(pubrec(2));
+  it.take();
+  for (let i = 3; i <= 65_535; i++) {
+    it.publish("a", 1, "");
+    it.receive(puback(i));
+  }
+  assertEquals(it.take().at(-1), "PUBLISH(65535) a QoS 1");
+  it.publish("b", 1);
+  assertEquals(it.take(), ["PUBLISH(3) b QoS 1"]);
+});
+
+Deno.test("Session shares the identifiers among publish, subscribe and unsubscribe", () => {
+  using it = new Recorder();
+  it.connect();
+  it.publish("a", 1);
+  it.subscribe("b");
+  it.unsubscribe("c");
+  it.publish("d", 2);
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 1", "SUBSCRIBE(2) b:0", "UNSUBSCRIBE(3) c", "PUBLISH(4) d QoS 2"]);
+});
+
+Deno.test("Session.publish() and subscribe() wait while all 65,535 identifiers are in use, and go on when one is freed", () => {
+  for (const order of ["publish first", "subscribe first"]) {
+    using it = new Recorder({}, { light: true });
+    it.connect();
+    for (let i = 0; i < 65_535; i++) it.publish("a", 1, "");
+    it.take();
+    const publish = () => it.publish("late", 1);
+    const subscribe = () => it.subscribe("late/#");
+    if (order === "publish first") publish();
+    const { flow: _, ...waiting } = subscribe();
+    if (order === "subscribe first") publish();
+    assertEquals([it.take(), waiting.state], [[], "pending"], order);
+    it.receive(puback(40_000));
+    it.receive(puback(30_000));
+    assertEquals(it.take().sort(), ["PUBLISH(30000) late QoS 1", "SUBSCRIBE(40000) late/#:0"], order);
+  }
+});
+
+Deno.test("Session.subscribe() gets an identifier however many publishes wait for one", () => {
+  using it = new Recorder({}, { light: true });
+  it.connect();
+  for (let i = 0; i < 65_635; i++) it.publish("a", 1, "");
+  it.subscribe("x");
+  it.unsubscribe("y");
+  it.take();
+  it.receive(puback(1));
+  it.receive(puback(2));
+  it.receive(puback(3));
+  assertEquals(it.take(), ["SUBSCRIBE(1) x:0", "UNSUBSCRIBE(2) y", "PUBLISH(3) a QoS 1"]);
+});
+
+Deno.test("Session.publish() uses an identifier that SUBACK, UNSUBACK or PUBCOMP frees", () => {
+  using it = new Recorder({}, { light: true });
+  it.connect();
+  it.subscribe("x");
+  it.unsubscribe("y");
+  it.publish("z", 2);
+  for (let i = 3; i < 65_535; i++) it.publish("a", 1, "");
+  for (let i = 0; i < 3; i++) it.publish("late", 1);
+  it.take();
+  it.receive({ type: "SUBACK", packetId: 1, reasonCodes: [0], properties: {} });
+  it.receive({ type: "UNSUBACK", packetId: 2, reasonCodes: [], properties: {} });
+  it.receive(pubrec(3));
+  it.receive(pubcomp(3));
+  assertEquals(it.take(), ["PUBLISH(1) late QoS 1", "PUBLISH(2) late QoS 1", "PUBREL(3)", "PUBLISH(3) late QoS 1"]);
+});
+
+// The window.
+
+Deno.test("Session.publish() keeps QoS 1 and 2 within max_inflight, and sends the next when one is settled", () => {
+  using it = new Recorder({ maxInflight: 2 });
+  it.connect();
+  for (const topic of ["a", "b", "c", "d"]) it.publish(topic, topic === "b" ? 2 : 1);
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 1", "PUBLISH(2) b QoS 2"]);
+  assertEquals([it.session.inFlight, it.session.queuedPublishes], [2, 2]);
+  it.receive(pubrec(2));
+  assertEquals(it.take(), ["PUBREL(2)"], "PUBREC does not open the window");
+  it.receive(puback(1));
+  assertEquals(it.take(), ["PUBLISH(3) c QoS 1"]);
+  it.receive(pubcomp(2));
+  assertEquals(it.take(), ["PUBLISH(4) d QoS 1"]);
+  assertEquals([it.session.inFlight, it.session.queuedPublishes], [2, 0]);
+});
+
+Deno.test("Session.publish() keeps to the broker's Receive Maximum (MQTT 5.0) where that is lower", () => {
+  for (const [maxInflight, receiveMaximum, sent] of [[5, 2, 2], [2, 5, 2], [3, 65_535, 3]]) {
+    using it = new Recorder({ maxInflight });
+    it.connect(false, { connack: { properties: { receiveMaximum } } });
+    for (let i = 0; i < 9; i++) it.publish("a", 1);
+    assertEquals(it.take().length, sent);
+  }
+});
+
+Deno.test("Session.publish() sends QoS 0 in its turn behind a QoS 1 that waits", () => {
+  using it = new Recorder({ maxInflight: 1 });
+  it.connect();
+  it.publish("a", 1);
+  const waiting = it.publish("b", 1).outcome, behind = it.publish("c", 0).outcome;
+  it.publish("d", 1);
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 1"]);
+  assertEquals([waiting.state, behind.state], ["pending", "pending"]);
+  it.receive(puback(1));
+  assertEquals(it.take(), ["PUBLISH(2) b QoS 1", "PUBLISH c"]);
+  assertEquals([waiting.state, behind.state], ["pending", "settled"]);
+});
+
+Deno.test("Session.publish() sends QoS 0 at once though the window is full, when nothing waits", () => {
+  using it = new Recorder({ maxInflight: 1 });
+  it.connect();
+  it.publish("a", 1);
+  assertEquals(it.publish("b", 0).outcome.state, "settled");
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 1", "PUBLISH b"]);
+});
+
+Deno.test("Session.publish() waits for any length of time and in any number while the link is up", () => {
+  using it = new Recorder({ maxInflight: 1, maxQueuedPublishes: 2, maxQueuedBytes: 10 });
+  it.connect();
+  for (let i = 0; i < 100; i++) it.publish(`topic ${i}`, 1);
+  for (let i = 1; i <= 100; i++) {
+    assertEquals(it.take(), [`PUBLISH(${i}) topic ${i - 1} QoS 1`]);
+    it.receive(puback(i));
+  }
+});
+
+// The write buffer.
+
+Deno.test("Session.publish() settles the QoS 0 that filled the write buffer when that takes more, and sends nothing before", () => {
+  using it = new Recorder();
+  it.connect();
+  it.room = 2;
+  const outcomes = [0, 0, 0, 1, 2].map((qos, i) => it.publish(`${i}`, qos as QoS).outcome);
+  assertEquals(it.take(), ["PUBLISH 0", "PUBLISH 1"]);
+  assertEquals(outcomes.map(({ state }) => state), ["settled", "pending", "pending", "pending", "pending"]);
+  assertEquals([it.session.publishesSettled, it.session.queuedPublishes], [false, 3]);
+  it.writable(1);
+  assertEquals(it.take(), ["PUBLISH 2"]);
+  assertEquals(outcomes.map(({ state }) => state), ["settled", "settled", "pending", "pending", "pending"]);
+  it.writable(1);
+  assertEquals(it.take(), ["PUBLISH(1) 3 QoS 1"]);
+  assertEquals(outcomes[2].state, "settled");
+  it.writable();
+  assertEquals(it.take(), ["PUBLISH(2) 4 QoS 2"]);
+  it.receive(puback(1));
+  it.receive(pubrec(2));
+  it.receive(pubcomp(2));
+  assertEquals([it.session.publishesSettled, outcomes.every(({ state }) => state === "settled")], [true, true]);
+  it.take();
+});
+
+Deno.test("Session.receive() sends PUBREL though the write buffer is full", () => {
+  using it = new Recorder();
+  it.connect();
+  it.publish("a", 2);
+  it.room = 1;
+  it.publish("b", 0);
+  it.take();
+  it.receive(pubrec(1));
+  assertEquals(it.take(), ["PUBREL(1)"]);
+});
+
+Deno.test("Session.linkLost() settles a QoS 0 that is in the write buffer", () => {
+  using it = new Recorder();
+  it.connect();
+  it.room = 1;
+  const { outcome } = it.publish("a", 0);
+  const behind = it.publish("b", 0).outcome;
+  it.take();
+  it.lose();
+  assertEquals([outcome.state, behind.state], ["settled", "pending"]);
+  it.connect();
+  assertEquals(it.take(), ["PUBLISH b"]);
+  assertEquals(behind.state, "settled");
+});
+
+// Without a connection.
+
+Deno.test("Session.publish() queues what comes before the connection and while it is down, and keeps the order", () => {
+  using it = new Recorder();
+  const outcomes = [0, 1, 2, 0].map((qos, i) => it.publish(`${i}`, qos as QoS).outcome);
+  assertEquals([it.take(), it.session.queuedPublishes], [[], 4]);
+  it.connect();
+  assertEquals(it.take(), ["PUBLISH 0", "PUBLISH(1) 1 QoS 1", "PUBLISH(2) 2 QoS 2", "PUBLISH 3"]);
+  assertEquals(outcomes.map(({ state }) => state), ["settled", "pending", "pending", "settled"]);
+  it.lose();
+  it.publish("4", 1);
+  it.connect(true);
+  assertEquals(it.take(), ["PUBLISH(1) 1 QoS 1 dup", "PUBLISH(2) 2 QoS 2 dup", "PUBLISH(3) 4 QoS 1"]);
+});
+
+Deno.test("Session.publish() refuses QoS 0 without a connection when queue_qos_0 is off", () => {
+  using it = new Recorder({ queueQos0: false });
+  const error = assertThrows(() => it.publish("a/b", 0), ClientError, `Cannot publish to "a/b": not connected`);
+  assertStringIncludes(error.message, "queue_qos_0");
+  it.publish("c", 1);
+  it.connect();
+  it.publish("d", 0);
+  assertEquals(it.take(), ["PUBLISH(1) c QoS 1", "PUBLISH d"]);
+});
+
+Deno.test("Session.publish() refuses what is over max_queued_publishes", () => {
+  using it = new Recorder({ maxQueuedPublishes: 2 });
+  it.publish("a", 1);
+  const { flow } = it.publish("b", 1);
+  const error = assertThrows(() => it.publish("c/d", 1), ClientError, `Cannot publish to "c/d": not connected`);
+  assertStringIncludes(error.message, "max_queued_publishes");
+  it.session.cancel(flow);
+  it.publish("e", 1);
+  assertThrows(() => it.publish("f", 1), ClientError);
+  it.connect();
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 1", "PUBLISH(2) e QoS 1"]);
+});
+
+Deno.test("Session.publish() refuses what is over max_queued_bytes, topic and payload", () => {
+  using it = new Recorder({ maxQueuedBytes: 100 });
+  it.publish("t".repeat(10), 1, new Uint8Array(50));
+  it.publish("t".repeat(10), 0, new Uint8Array(30));
+  assertThrows(() => it.publish("a", 1, ""), ClientError, "max_queued_bytes");
+  it.connect();
+  it.publish("a", 1, new Uint8Array(1000));
+  it.take();
+  it.lose();
+  it.publish("t".repeat(10), 1, new Uint8Array(90));
+  assertThrows(() => it.publish("a", 1, ""), ClientError);
+});
+
+Deno.test("Session.publish() lets what finds the queue full wait, with queue_full: wait", () => {
+  using it = new Recorder({ maxQueuedPublishes: 2, maxQueuedBytes: 100, queueFull: "wait" });
+  const outcomes = Array.from({ length: 10 }, (_, i) => it.publish(`${i}`, 1, new Uint8Array(50)).outcome);
+  assert(outcomes.every(({ state }) => state === "pending"));
+  it.connect();
+  assertEquals(it.take(), Array.from({ length: 10 }, (_, i) => `PUBLISH(${i + 1}) ${i} QoS 1`));
+});
+
+Deno.test("Session.publish() drops the oldest when the queue is full, with queue_full: drop_oldest", () => {
+  using it = new Recorder({ maxQueuedPublishes: 3, maxQueuedBytes: 100, queueFull: "drop_oldest" });
+  const outcomes = ["a", "b", "c", "d"].map((topic) => it.publish(topic, 1, new Uint8Array(20)).outcome);
+  assertEquals(outcomes.map(({ state }) => state), ["failed", "pending", "pending", "pending"]);
+  assertInstanceOf(outcomes[0].error, ClientError);
+  assertStringIncludes(outcomes[0].message, `Dropped the publish to "a"`);
+  const large = it.publish("large", 1, new Uint8Array(70)).outcome;
+  assertEquals(outcomes.map(({ state }) => state), ["failed", "failed", "failed", "pending"]);
+  assertEquals(it.session.queuedPublishes, 2);
+  it.connect();
+  assertEquals(it.take(), ["PUBLISH(1) d QoS 1", "PUBLISH(2) large QoS 1"]);
+  assertEquals(large.state, "pending");
+});
+
+Deno.test("Session.publish() refuses what is larger than the whole queue, whatever queue_full says, and drops nothing for it", () => {
+  for (const queueFull of ["reject", "wait", "drop_oldest"] as const) {
+    using it = new Recorder({ maxQueuedBytes: 100, queueFull });
+    const { outcome } = it.publish("a", 1);
+    assertThrows(() => it.publish("a", 1, new Uint8Array(100)), ClientError);
+    assertEquals(outcome.state, "pending");
+  }
+});
+
+Deno.test("Session.publish() drops the oldest that is left when others were cancelled", () => {
+  using it = new Recorder({ maxQueuedPublishes: 2, queueFull: "drop_oldest" });
+  const [a, b] = [it.publish("a", 1), it.publish("b", 1)];
+  it.session.cancel(a.flow);
+  const [c, d] = [it.publish("c", 1), it.publish("d", 1)];
+  assertEquals([a, b, c, d].map(({ outcome }) => outcome.state), ["pending", "failed", "pending", "pending"]);
+  it.connect();
+  assertEquals(it.take(), ["PUBLISH(1) c QoS 1", "PUBLISH(2) d QoS 1"]);
+});
+
+Deno.test("Session.publish() does not count what was sent before the loss among what is queued", () => {
+  using it = new Recorder({ maxQueuedPublishes: 1 });
+  it.connect();
+  for (let i = 0; i < 5; i++) it.publish("a", 1);
+  it.lose();
+  it.publish("b", 1);
+  assertThrows(() => it.publish("c", 1), ClientError);
+  assertEquals([it.session.inFlight, it.session.queuedPublishes], [5, 1]);
+});
+
+// Cancelling.
+
+Deno.test("Session.cancel() takes a publish that waits out of the queue", () => {
+  using it = new Recorder({ maxInflight: 1 });
+  it.connect();
+  it.publish("a", 1);
+  const [b, c] = [it.publish("b", 1), it.publish("c", 0)];
+  it.session.cancel(b.flow);
+  assertEquals(it.session.queuedPublishes, 1);
+  it.receive(puback(1));
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 1", "PUBLISH c"]);
+  assertEquals([b.outcome.state, c.outcome.state, it.session.publishesSettled], ["pending", "settled", true]);
+});
+
+Deno.test("Session.cancel() lets a publish that was sent go on without anybody waiting", () => {
+  using it = new Recorder();
+  it.connect();
+  const [a, b] = [it.publish("a", 1), it.publish("b", 2)];
+  it.session.cancel(a.flow);
+  it.session.cancel(b.flow);
+  it.reconnect(true);
+  it.receive(puback(1));
+  it.receive(pubrec(2));
+  it.receive(pubcomp(2));
+  assertEquals([a.outcome.state, b.outcome.state, it.session.inFlight], ["pending", "pending", 0]);
+});
+
+Deno.test("Session.cancel() twice, or after the end of a publish, changes nothing", () => {
+  using it = new Recorder();
+  const [a, b] = [it.publish("a", 1), it.publish("b", 1)];
+  it.session.cancel(a.flow);
+  it.session.cancel(a.flow);
+  assertEquals(it.session.queuedPublishes, 1);
+  it.connect();
+  it.receive(puback(1));
+  it.session.cancel(b.flow);
+  assertEquals([b.outcome.state, it.session.queuedPublishes, it.session.inFlight], ["settled", 0, 0]);
+});
+
+Deno.test("Session.cancel() of very many publishes leaves nothing of them behind", () => {
+  using it = new Recorder({ maxQueuedPublishes: 10, maxQueuedBytes: 1_000_000 }, { light: true });
+  const kept = it.publish("kept", 1).outcome;
+  const before = heldBytes();
+  for (let i = 0; i < 100_000; i++) it.session.cancel(it.publish("a", 1, new Uint8Array(10_000)).flow);
+  assertLess(heldBytes() - before, 100 * 10_000);
+  assertEquals(it.session.queuedPublishes, 1);
+  const last = it.publish("last", 1).outcome;
+  it.connect();
+  assertEquals(it.take(), ["PUBLISH(1) kept QoS 1", "PUBLISH(2) last QoS 1"]);
+  assertEquals([kept.state, last.state], ["pending", "pending"]);
+});
+
+// The publish that kills the link.
+
+/**
+ * Connects again and again to a broker that closes the connection when it reads a publish to `deadly`. Its answers to the
+ * packets that it read in one go with that one arrive, or are lost with the connection. Gives what was sent.
+ */
+function reconnectUntilQuiet(it: Recorder, sessionPresent: boolean, answersArrive: boolean): string[] {
+  const log: string[] = [];
+  for (let round = 0; round < 100; round++) {
+    for (let batch = it.takePackets(); batch.length > 0; batch = it.takePackets()) {
+      log.push(...batch.map(describe));
+      const deadly = batch.findIndex((packet) => packet.type === "PUBLISH" && packet.topic === "deadly");
+      const read = deadly < 0 ? batch : answersArrive ? batch.slice(0, deadly) : [];
+      for (const packet of read) answer(it, packet);
+      if (deadly < 0) continue;
+      log.push(...it.take());
+      it.lose();
+      break;
+    }
+    if (it.session.publishesSettled) return log;
+    it.lose();
+    it.connect(sessionPresent);
+  }
+  throw new Error(`still busy: ${log.slice(0, 50).join(", ")}`);
+}
+
+/** Answers a packet as a broker does. */
+function answer(it: Recorder, packet: Packet): void {
+  if (packet.type === "PUBLISH" && packet.qos === 1) it.receive(puback(packet.packetId));
+  if (packet.type === "PUBLISH" && packet.qos === 2) it.receive(pubrec(packet.packetId));
+  if (packet.type === "PUBREL") it.receive(pubcomp(packet.packetId));
+}
+
+for (const sessionPresent of [true, false]) {
+  for (const answersArrive of [true, false]) {
+    for (const maxPublishAttempts of [2, 3, 10]) {
+      const session = sessionPresent ? "kept" : "lost", answers = answersArrive ? "arrive" : "are lost";
+      Deno.test(`Session gives up the publish that kills the link after ${maxPublishAttempts} sendings, and only that (session ${session}, answers to others ${answers})`, () => {
+        using it = new Recorder({ maxPublishAttempts });
+        it.connect();
+        const topics: [string, QoS][] = [["a", 1], ["b", 2], ["deadly", 1], ["c", 2], ["d", 1]];
+        const outcomes = topics.map(([topic, qos]) => it.publish(topic, qos).outcome);
+        const log = reconnectUntilQuiet(it, sessionPresent, answersArrive);
+        assertEquals(outcomes.map(({ state }) => state), ["settled", "settled", "failed", "settled", "settled"]);
+        assertInstanceOf(outcomes[2].error, ClientError);
+        assertStringIncludes(outcomes[2].message, `"deadly" (6 bytes of payload)`);
+        assertStringIncludes(outcomes[2].message, `${maxPublishAttempts} sendings`);
+        const sendings = log.filter((line) => line.includes("deadly")).length;
+        assert(sendings >= maxPublishAttempts, `${sendings} sendings`);
+      });
+    }
+  }
+}
+
+Deno.test("Session gives up a publish after exactly max_publish_attempts sendings", () => {
+  for (const maxPublishAttempts of [1, 2, 3, 5, 10]) {
+    for (const sessionPresent of [true, false]) {
+      using it = new Recorder({ maxPublishAttempts });
+      it.connect();
+      const { outcome } = it.publish("deadly", 2);
+      for (let i = 1; i < maxPublishAttempts; i++) {
+        it.reconnect(sessionPresent);
+        assertEquals(outcome.state, "pending", `${i} sendings`);
+      }
+      assertEquals(it.take().length, maxPublishAttempts);
+      it.lose();
+      assertEquals(outcome.state, "failed");
+      it.connect(sessionPresent);
+      assertEquals([it.take(), it.session.publishesSettled], [[], true]);
+    }
+  }
+});
+
+Deno.test("Session counts the sendings of the others anew when it has given up a publish", () => {
+  using it = new Recorder({ maxPublishAttempts: 3 });
+  it.connect();
+  const [deadly, behind] = [it.publish("deadly", 1).outcome, it.publish("behind", 1).outcome];
+  for (let i = 0; i < 3; i++) it.reconnect(true);
+  assertEquals([deadly.state, behind.state], ["failed", "pending"]);
+  it.reconnect(true);
+  assertEquals(behind.state, "pending", "one sending since then");
+  it.take();
+});
+
+Deno.test("Session knows the identifier of a publish no more that it has given up", () => {
+  using it = new Recorder({ maxPublishAttempts: 1 });
+  it.connect();
+  it.publish("a", 2);
+  it.reconnect(true);
+  it.take();
+  it.receive(pubrec(1));
+  it.receive(pubcomp(1));
+  it.receive(puback(1));
+  assertEquals([it.take(), it.session.inFlight], [["PUBREL(1)"], 0]);
+});
+
+Deno.test("Session does not count an attempt to connect that fails as a sending", () => {
+  using it = new Recorder({ maxPublishAttempts: 2 });
+  it.connect();
+  const { outcome } = it.publish("a", 1);
+  it.lose();
+  for (let i = 0; i < 10; i++) it.lose();
+  it.connect(true);
+  assertEquals([it.take(), outcome.state], [["PUBLISH(1) a QoS 1", "PUBLISH(1) a QoS 1 dup"], "pending"]);
+});
+
+Deno.test("Session counts the sendings anew after the broker has acknowledged anything", () => {
+  using it = new Recorder({ maxPublishAttempts: 3 });
+  it.connect();
+  const { outcome } = it.publish("slow", 1);
+  for (let i = 0; i < 20; i++) {
+    it.publish("quick", 1);
+    const quick = it.takePackets().findLast((packet) => packet.type === "PUBLISH" && packet.topic === "quick");
+    if (quick?.type === "PUBLISH") it.receive(puback(quick.packetId));
+    it.reconnect(true);
+  }
+  assertEquals(outcome.state, "pending");
+});
+
+Deno.test("Session sends only the oldest publish after two sendings in vain, and all when that is acknowledged", () => {
+  using it = new Recorder();
+  it.connect();
+  for (const topic of ["a", "b", "c"]) it.publish(topic, 1);
+  it.reconnect(true);
+  assertEquals(it.take().length, 6);
+  it.reconnect(true);
+  it.publish("d", 1);
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 1 dup"]);
+  it.receive(puback(1));
+  assertEquals(it.take(), ["PUBLISH(2) b QoS 1 dup", "PUBLISH(3) c QoS 1 dup", "PUBLISH(4) d QoS 1"]);
+});
+
+Deno.test("Outcome of a publish is told once, however the flow ends", () => {
+  using it = new Recorder();
+  it.connect();
+  const flow = it.session.publish(publishPacket("a", 1));
+  const outcome = new Outcome(flow);
+  it.receive(puback(1));
+  it.receive(puback(1));
+  it.session.end(new Error("the end"));
+  assertEquals(outcome.state, "settled");
+});

@@ -1,0 +1,126 @@
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { type Endpoint, parseEndpoint } from "../../src/transport/endpoint.ts";
+
+const NOBODY = { username: undefined, password: undefined };
+
+/** An endpoint that is reached by a name or an address. */
+function network(scheme: Endpoint["scheme"], hostname: string, port: number, path = ""): Omit<Endpoint, "uri"> {
+  return { scheme, hostname, port, path, ...NOBODY };
+}
+
+function unix(path: string): Omit<Endpoint, "uri"> {
+  return { scheme: "unix", hostname: "", port: 0, path, ...NOBODY };
+}
+
+// URI, what is read from it, and how it is shown where that is not the URI itself.
+const GOOD: readonly [uri: string, endpoint: Omit<Endpoint, "uri">, shown?: string][] = [
+  ["mqtt://localhost", network("mqtt", "localhost", 1883), "mqtt://localhost:1883"],
+  ["mqtts://localhost", network("mqtts", "localhost", 8883), "mqtts://localhost:8883"],
+  ["ws://localhost", network("ws", "localhost", 80, "/"), "ws://localhost:80/"],
+  ["wss://localhost", network("wss", "localhost", 443, "/"), "wss://localhost:443/"],
+  ["mqtt://broker.example:1", network("mqtt", "broker.example", 1)],
+  ["mqtt://broker.example:65535/", network("mqtt", "broker.example", 65_535), "mqtt://broker.example:65535"],
+  ["mqtts://10.0.0.1:1234", network("mqtts", "10.0.0.1", 1234)],
+  ["mqtt://[::1]:1884", network("mqtt", "::1", 1884)],
+  ["mqtt://[2001:DB8::7]", network("mqtt", "2001:db8::7", 1883), "mqtt://[2001:db8::7]:1883"],
+  ["MQTT://Broker.Example", network("mqtt", "broker.example", 1883), "mqtt://broker.example:1883"],
+  ["mqtt://bücher.example", network("mqtt", "xn--bcher-kva.example", 1883), "mqtt://xn--bcher-kva.example:1883"],
+  ["ws://h:8080/mqtt", network("ws", "h", 8080, "/mqtt")],
+  ["ws://h:80/a%2Fb/", network("ws", "h", 80, "/a%2Fb/")],
+  ["wss://h:443/ws?x=1&y=%20", network("wss", "h", 443, "/ws?x=1&y=%20"), "wss://h:443/ws?***"],
+  ["wss://h/?token=1", network("wss", "h", 443, "/?token=1"), "wss://h:443/?***"],
+  ["unix:/run/mosquitto.sock", unix("/run/mosquitto.sock")],
+  ["unix:///run/mosquitto.sock", unix("/run/mosquitto.sock"), "unix:/run/mosquitto.sock"],
+  ["unix:relative.sock", unix("relative.sock")],
+  ["unix:/a path/with:colons@and%20percents", unix("/a path/with:colons@and%20percents")],
+];
+
+for (const [uri, endpoint, shown = uri] of GOOD) {
+  Deno.test(`parseEndpoint() reads ${uri}`, () => {
+    assertEquals(parseEndpoint(uri), { ...endpoint, uri: shown });
+  });
+}
+
+const USER_INFO: readonly [userInfo: string, username: string | undefined, password: string | undefined][] = [
+  ["user:secret", "user", "secret"],
+  ["user", "user", undefined],
+  ["u%40s%3Aer:p%2Fa%25%C3%BC", "u@s:er", "p/a%ü"],
+  ["user:a:b", "user", "a:b"],
+];
+
+for (const scheme of ["mqtt", "mqtts", "ws", "wss"]) {
+  for (const [userInfo, username, password] of USER_INFO) {
+    Deno.test(`parseEndpoint() reads user and password from ${scheme}://${userInfo}@host, and does not show them`, () => {
+      const endpoint = parseEndpoint(`${scheme}://${userInfo}@host:1`);
+      assertEquals([endpoint.username, endpoint.password, endpoint.hostname], [username, password, "host"]);
+      assertMatch(endpoint.uri, /^[a-z]+:\/\/host:1\/?$/);
+    });
+  }
+}
+
+const BAD: readonly [uri: string, message: RegExp][] = [
+  ["", /must start with mqtt:\/\//],
+  ["localhost", /must start with/],
+  ["//localhost", /must start with/],
+  [" mqtt://localhost", /must start with/],
+  ['"mqtt://localhost', /must start with/],
+  ["localhost:1883", /its scheme is not one of/],
+  ["http://localhost", /its scheme is not one of/],
+  ["mqtt+tls://localhost", /its scheme is not one of/],
+  ["toString://localhost", /is not one of/],
+  ["mqtt:localhost", /"\/\/" must follow/],
+  ["mqtt:/localhost", /"\/\/" must follow/],
+  ["mqtt://", /no host|malformed/],
+  ["mqtt:///path", /no host|malformed/],
+  ["mqtt://:1883", /no host|malformed/],
+  ["mqtt://user@", /no host|malformed/],
+  ["mqtt://host:port", /malformed/],
+  ["mqtt://host:65536", /malformed/],
+  ["mqtt://host:-1", /malformed/],
+  ["mqtt://host:0", /port 0/],
+  ["mqtt://a b", /malformed/],
+  ["mqtt://[::1", /malformed/],
+  ["mqtt://::1", /malformed/],
+  ["mqtt://[fe80::1%25eth0]", /malformed/],
+  ["mqtt://host/path", /takes no path and no query/],
+  ["mqtt://host?query", /takes no path and no query/],
+  ["mqtts://host/path", /takes no path and no query/],
+  ["mqtt://host#fragment", /%23/],
+  ["ws://host/path#fragment", /%23/],
+  ["mqtt://user:%zz@host", /percent-encoded/],
+  ["mqtt://user:%ff@host", /percent-encoded/],
+  ["unix:", /names no socket/],
+];
+
+for (const [uri, message] of BAD) {
+  Deno.test(`parseEndpoint() says what is wrong with "${uri}"`, () => {
+    assertMatch(assertThrows(() => parseEndpoint(uri), TypeError).message, message);
+  });
+}
+
+const WITH_SECRETS = [
+  "http://user:secret@host",
+  "mqtt:user:secret@host",
+  "mqtt:/user:secret@host",
+  "user:secret@host:1883",
+  "mqtt://user:secret@host:99999",
+  "mqtt://user:secret@host/path",
+  "mqtt://user:secret@host#x",
+  "mqtt://user:sec@ret@host/x",
+  "mqtt://user:%zzsecret@host",
+  // Characters that should have been percent-encoded cut the password in two.
+  "mqtt://user:p/secret@host",
+  "mqtt://user:p?secret@host",
+  "mqtt://user:1#secret@host",
+  "mqtt://user:1/secret@host",
+  "mqtt://secret:p/x@host",
+  "ws://host/path?token=secret#x",
+  '"mqtt://user:secret@host',
+];
+
+for (const uri of WITH_SECRETS) {
+  Deno.test(`parseEndpoint() keeps the secret to itself when it refuses ${uri}`, () => {
+    const error = assertThrows(() => parseEndpoint(uri), TypeError);
+    assert(!Deno.inspect(error).split("\n    at ")[0].includes("secret"), error.message);
+  });
+}
