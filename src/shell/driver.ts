@@ -132,6 +132,7 @@ export class Driver implements Effects, ConnectionListener {
   #timerDeadline = Infinity;
   #onPublishesSettled: (() => void) | undefined;
   #reconnects = 0;
+  #patience: ReturnType<typeof setTimeout> | undefined;
   /** Whether the application takes no messages until its calls are answered: the answers stand behind the messages that it does not take. */
   #coupled = false;
 
@@ -508,7 +509,8 @@ export class Driver implements Effects, ConnectionListener {
     }
     this.#connection = undefined;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    clearTimeout(this.#patience);
+    this.#timer = this.#patience = undefined;
     this.#session.linkLost(connection.error);
   }
 
@@ -520,14 +522,24 @@ export class Driver implements Effects, ConnectionListener {
   async #pauseReading(connection: Connection): Promise<number> {
     this.#session.pauseReading();
     while (this.inbox.full && connection.isOpen && !this.#readsPastFullQueue) {
-      const { length } = this.inbox;
-      await within(PATIENCE, [this.inbox.room()]);
-      if (this.inbox.length === length && this.#session.awaitsAnswers) this.#coupled = true;
+      this.#patience ??= this.#watchQueue();
+      await this.inbox.room();
     }
     const time = now();
     this.#session.resumeReading(time);
     this.#arm();
     return time;
+  }
+
+  /** Looks after a while whether the full queue lies untouched; one timer serves many short pauses. */
+  #watchQueue(): ReturnType<typeof setTimeout> {
+    const { messagesReceived } = this.#traffic, { length } = this.inbox;
+    return setTimeout(() => {
+      this.#patience = undefined;
+      const untouched = messagesReceived === this.#traffic.messagesReceived && length === this.inbox.length;
+      if (untouched && this.#session.awaitsAnswers) this.#coupled = true;
+      this.inbox.wake();
+    }, PATIENCE * 1000);
   }
 
   /** Sets the timer to what the session waits for; one that is early finds nothing due and is set again. */

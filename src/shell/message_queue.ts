@@ -21,9 +21,14 @@ const ignore = () => {};
 /** The longest time that a timer can be set to, in seconds; to wait for longer is to wait without end. */
 const LONGEST_TIMER = 2_147_483;
 
+/** So many messages wait at the most once the queue has been full: of more, many outlive the youngest generation of the heap, which then grows. */
+const LIMIT_FOR_SLOW = 32;
+
 /** Messages for whoever asks first; who asks before there is one waits. */
 export class MessageQueue {
-  readonly #limit: number;
+  /** How many messages make it full, and how few must be left for it to have room again. */
+  #limit: number;
+  #low: number;
   readonly #onFullness: (full: boolean) => void;
   readonly #messages = new Queue<ApplicationMessage>();
   readonly #waiters = new Set<Waiter>();
@@ -33,6 +38,7 @@ export class MessageQueue {
   /** Takes the number of messages that make it full, and what is told when it gets full or has room again. */
   constructor(limit: number, onFullness: (full: boolean) => void) {
     this.#limit = limit;
+    this.#low = limit >> 1;
     this.#onFullness = onFullness;
   }
 
@@ -51,13 +57,17 @@ export class MessageQueue {
 
   shift(): ApplicationMessage | undefined {
     const message = this.#messages.shift();
-    // Half of it at once: waking the sender for every single message would cost more than the message.
-    if (this.#full && this.#messages.length <= this.#limit / 2) this.#setFull(false);
+    // Several at once: waking the sender for every single message would cost more than the message.
+    if (this.#full && this.#messages.length <= this.#low) this.#setFull(false);
     return message;
   }
 
   #setFull(full: boolean): void {
     this.#full = full;
+    if (full && this.#limit > LIMIT_FOR_SLOW) {
+      this.#limit = LIMIT_FOR_SLOW;
+      this.#low = 0;
+    }
     this.#onFullness(full);
   }
 

@@ -163,6 +163,20 @@ Deno.test("MessageQueue tells that it is full at the limit, and that it has room
   assertEquals(told, [true, false, true]);
 });
 
+Deno.test("MessageQueue that was full of more than 32 is full with 32 from then on, and has room when it is empty", () => {
+  const { queue, told } = newQueue(100);
+  const names = (count: number) => Array.from({ length: count }, (_, i) => String(i));
+  push(queue, ...names(100));
+  for (let i = 0; i < 99; i++) queue.shift();
+  assertEquals([queue.length, told], [1, [true]]);
+  queue.shift();
+  assertEquals(told, [true, false]);
+  push(queue, ...names(31));
+  assertEquals(told, [true, false]);
+  push(queue, "32");
+  assertEquals(told, [true, false, true]);
+});
+
 Deno.test("MessageQueue with a limit of 1 is full with one message", () => {
   const { queue, told } = newQueue(1);
   push(queue, "1");
