@@ -36,7 +36,10 @@ const LONGEST_HEADER = 5;
 
 /** A packet up to this size gets its whole buffer at once; that of a larger one is at most so many times what has arrived. */
 const TRUSTED_SIZE = 64 * 1024;
-const TRUSTED_FACTOR = 16;
+const TRUSTED_FACTOR = 64;
+
+/** With this much of a packet to come, it pays to have it read straight into the packet's buffer. */
+const LARGE_REST = 64 * 1024;
 
 /** Turns the bytes of a connection, in chunks of any size, into packets. */
 export class Decoder {
@@ -58,9 +61,21 @@ export class Decoder {
     this.#maximumPacketSize = maximumPacketSize;
   }
 
-  /** Takes the next bytes, after {@linkcode next} has given `null`. They must hold until it does so again. */
+  /** Where the next bytes are best read to, since they belong to a large packet; `undefined` where that makes no difference. */
+  get room(): Uint8Array | undefined {
+    if (this.#size - this.#filled < LARGE_REST) return undefined;
+    if (this.#filled === this.#partial.length) this.#grow(this.#filled + 1);
+    return this.#partial.subarray(this.#filled);
+  }
+
+  /**
+   * Takes the next bytes, after {@linkcode next} has given `null`. They must hold until it does so again, unless they were read to
+   * the {@linkcode room}.
+   */
   push(chunk: Uint8Array): void {
-    this.#chunk = chunk;
+    const inPlace = chunk.buffer === this.#partial.buffer && this.#filled > 0;
+    if (inPlace) this.#filled += chunk.length;
+    this.#chunk = inPlace ? NO_BYTES : chunk;
     this.#position = 0;
     this.#chunkIsOurs = false;
   }
@@ -112,14 +127,16 @@ export class Decoder {
   #fill(length: number): void {
     const count = Math.min(length, this.#chunk.length - this.#position);
     const needed = this.#filled + count;
-    if (needed > this.#partial.length) {
-      const grown = new Uint8Array(capacity(this.#size, needed));
-      grown.set(this.#partial.subarray(0, this.#filled));
-      this.#partial = grown;
-    }
+    if (needed > this.#partial.length) this.#grow(needed);
     this.#partial.set(this.#chunk.subarray(this.#position, this.#position + count), this.#filled);
     this.#filled = needed;
     this.#position += count;
+  }
+
+  #grow(needed: number): void {
+    const grown = new Uint8Array(capacity(this.#size, needed));
+    grown.set(this.#partial.subarray(0, this.#filled));
+    this.#partial = grown;
   }
 
   #nextOfPartial(): Packet | null {

@@ -137,7 +137,7 @@ export class Connection {
    * @throws If the connection broke.
    */
   async read(): Promise<boolean> {
-    const chunk = await this.#transport.read();
+    const chunk = await this.#transport.read(this.#decoder.room);
     if (chunk === null || this.#closed) return false;
     this.#traffic.bytesReceived += chunk.length;
     if (!this.#ending) this.#decoder.push(chunk);

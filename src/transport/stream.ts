@@ -14,14 +14,14 @@ export class StreamTransport implements Transport {
     this.#conn = conn;
   }
 
-  async read(): Promise<Uint8Array | null> {
+  async read(room?: Uint8Array): Promise<Uint8Array | null> {
     if (this.#closed) return null;
     try {
-      const length = await this.#conn.read(this.#buffer);
+      const buffer = room ?? this.#buffer;
+      const length = await this.#conn.read(buffer);
       if (length === null || this.#closed) return null;
-      const chunk = this.#buffer.subarray(0, length);
       if (length === this.#buffer.length && length < LARGEST_BUFFER) this.#buffer = new Uint8Array(2 * length);
-      return chunk;
+      return buffer.subarray(0, length);
     } catch (error) {
       if (this.#closed) return null;
       throw error;

@@ -12,9 +12,11 @@ export interface Transport {
    *
    * The chunk may be reused: it holds until the next call of `read()`.
    *
+   * @param room where the bytes are wanted, if anywhere: a transport that can reads them straight there and gives that part of it; another
+   * need not heed it
    * @returns the bytes, at least one, or `null` at the end of the connection, by the peer or by {@linkcode close}
    */
-  read(): Promise<Uint8Array | null>;
+  read(room?: Uint8Array): Promise<Uint8Array | null>;
 
   /**
    * Writes all of `bytes`. One call is under way at a time, and `bytes` is not changed before the promise resolves.

@@ -324,6 +324,28 @@ Deno.test("Decoder.next() keeps at most a multiple of what has arrived of a larg
   assertLess(Deno.memoryUsage().external - before, 32 * 4 * chunk.length);
 });
 
+Deno.test("Decoder.room is where the rest of a large packet goes, and nowhere for a small one", () => {
+  const payload = new Uint8Array(3 * 1024 * 1024);
+  for (let i = 0; i < payload.length; i++) payload[i] = i * 31 >> 3;
+  const stream = encode([{ ...publishPacket, payload }, { type: "PINGRESP" }, { ...publishPacket, payload }]);
+  const decoder = new Decoder(MQTT_3_1_1);
+  assertEquals(decoder.room, undefined);
+  const packets: Packet[] = [];
+  const rooms: number[] = [];
+  for (let at = 0; at < stream.length;) {
+    const { room } = decoder;
+    if (room !== undefined) rooms.push(room.length);
+    const chunk = stream.subarray(at, at + Math.min(room?.length ?? 1000, 300_000));
+    room?.set(chunk);
+    decoder.push(room?.subarray(0, chunk.length) ?? chunk);
+    at += chunk.length;
+    for (let packet = decoder.next(); packet !== null; packet = decoder.next()) packets.push(packet);
+  }
+  assertEquals(packets, decode(stream));
+  assertEquals(packets.length, 3);
+  assert(rooms.length > 20 && rooms.length < 100, `${rooms}`);
+});
+
 Deno.test("Decoder.next() reads a payload of 3 MiB that arrives in chunks of 1 KiB", () => {
   const payload = new Uint8Array(3 * 1024 * 1024);
   for (let i = 0; i < payload.length; i++) payload[i] = i * 31 >> 3;

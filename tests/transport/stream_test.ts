@@ -94,6 +94,18 @@ transportContract("StreamTransport over TCP", connectTcp);
 transportContract("StreamTransport over a Unix socket", connectUnix);
 transportContract("A pipe in memory", connectPipe);
 
+Deno.test("StreamTransport.read() reads straight to the room that it is given", async () => {
+  await using connected = await connectTcp();
+  const { transport, peer } = connected;
+  const room = new Uint8Array(100_000);
+  await peer.write(Uint8Array.of(1, 2, 3));
+  const chunk = await transport.read(room);
+  assertEquals(chunk, Uint8Array.of(1, 2, 3));
+  assert(chunk?.buffer === room.buffer);
+  await peer.write(Uint8Array.of(4));
+  assert((await transport.read())?.buffer !== room.buffer);
+});
+
 Deno.test("StreamTransport.read() uses its buffer again, and grows it with what arrives to 64 KiB", async () => {
   await using connected = await connectTcp();
   const { transport, peer } = connected;
