@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import mqttPacket from "mqtt-packet";
 import { Decoder } from "../src/codec/decoder.ts";
-import { MQTT_3_1_1 } from "../src/codec/dialect.ts";
+import { MQTT_3_1_1 } from "../src/codec/mqtt_3_1_1.ts";
 import { Encoder } from "../src/codec/encoder.ts";
 import type { Packet } from "../src/packets.ts";
 import { NO_PROPERTIES } from "../src/properties.ts";

@@ -1,4 +1,4 @@
-import { MQTT_3_1_1 } from "./codec/dialect.ts";
+import { MQTT_3_1_1 } from "./codec/mqtt_3_1_1.ts";
 import { generateClientId } from "./client_id.ts";
 import type { ClientConfig } from "./config/client_config.ts";
 import { checkConfig, resolveConfig, type ResolvedConfig, summarizeConfig } from "./config/config.ts";

@@ -1,3 +1,5 @@
+import type { PacketType } from "./packets.ts";
+
 // One row for each code: its value, its name, the packets that may carry it (MQTT 5.0, §2.4).
 const REASON_CODES: readonly (readonly [code: number, name: string, packets: string])[] = [
   [0x00, "Success", "CONNACK PUBACK PUBREC PUBREL PUBCOMP SUBACK UNSUBACK AUTH DISCONNECT"],
@@ -47,12 +49,23 @@ const REASON_CODES: readonly (readonly [code: number, name: string, packets: str
 
 const NAMES: ReadonlyMap<number, string> = new Map(REASON_CODES.map(([code, name]) => [code, name]));
 
+const PACKETS: ReadonlyMap<number, readonly string[]> = new Map(
+  REASON_CODES.map(([code, , packets]) => [code, packets.split(" ")]),
+);
+
+/** Tells whether a packet may carry a code, whichever side sends it. */
+export function isReasonCodeOf(type: PacketType, reasonCode: number): boolean {
+  return PACKETS.get(reasonCode)?.includes(type) ?? false;
+}
+
 export const SUCCESS = 0x00;
 export const MALFORMED_PACKET = 0x81;
 export const PROTOCOL_ERROR = 0x82;
 export const UNSUPPORTED_PROTOCOL_VERSION = 0x84;
 export const PACKET_IDENTIFIER_NOT_FOUND = 0x92;
+export const TOPIC_ALIAS_INVALID = 0x94;
 export const PACKET_TOO_LARGE = 0x95;
+export const PAYLOAD_FORMAT_INVALID = 0x99;
 
 /** Gives a code as people read it: `Not authorized (0x87)`. */
 export function describeReasonCode(reasonCode: number): string {

@@ -1,7 +1,8 @@
 import type { AuthPacket, ConnackPacket, ConnectPacket, DisconnectPacket, QoS, WillPacket } from "../packets.ts";
-import { UNSUPPORTED_PROTOCOL_VERSION } from "../reason_codes.ts";
+import { reasonCodeOfReturnCode, UNSUPPORTED_PROTOCOL_VERSION } from "../reason_codes.ts";
 import { topicFault } from "../topic.ts";
 import type { Dialect } from "./dialect.ts";
+import { MQTT_3_1_1 } from "./mqtt_3_1_1.ts";
 import type { Reader } from "./reader.ts";
 import type { Writer } from "./writer.ts";
 
@@ -58,6 +59,7 @@ export function readConnect(reader: Reader, dialect: Dialect): ConnectPacket {
     const fault = topicFault(topic);
     if (fault !== undefined) throw reader.fault(fault, topicAt);
     const payload = reader.binary("will message");
+    reader.checkPayload(payload, properties);
     will = { topic, payload, qos: willQos as QoS, retain: (flags & WILL_RETAIN) !== 0, properties };
   }
   const username = flags & USERNAME ? reader.string("user name") : undefined;
@@ -82,11 +84,11 @@ export function writeConnack(writer: Writer, packet: ConnackPacket, dialect: Dia
 }
 
 export function readConnack(reader: Reader, dialect: Dialect): ConnackPacket {
+  if (isRefusalOf3_1_1(reader)) dialect = MQTT_3_1_1;
   const flags = reader.u8("acknowledge flags");
   if (flags > 1) throw reader.fault(`the acknowledge flags are 0x${flags.toString(16)}`, reader.position - 1);
   const returnCode = reader.u8("return code");
-  const reasonCode = dialect.reasonCode("CONNACK", returnCode);
-  if (reasonCode === undefined) throw reader.fault(`the return code ${returnCode} is reserved`, reader.position - 1);
+  const reasonCode = dialect.reasonCode(reader, "CONNACK", returnCode);
   if (flags === 1 && reasonCode !== 0) { // [MQTT-3.2.2-4]
     throw reader.fault(`session present in a refusal (return code ${returnCode})`, reader.position - 2);
   }
@@ -94,9 +96,9 @@ export function readConnack(reader: Reader, dialect: Dialect): ConnackPacket {
   return { type: "CONNACK", sessionPresent: flags === 1, returnCode, reasonCode, properties };
 }
 
-/** Writes DISCONNECT or AUTH, which hold nothing but a reason. */
-export function writeReasonOnly(writer: Writer, packet: DisconnectPacket | AuthPacket, dialect: Dialect): void {
-  if (dialect.needsReason(packet)) dialect.writeReason(writer, packet.type, packet);
+/** Whether a broker that knows 3.1.1 alone has refused the connection, which it does in its own way whatever it was asked for. */
+function isRefusalOf3_1_1({ left, bytes, position }: Reader): boolean {
+  return left === 2 && bytes[position + 1] !== 0 && reasonCodeOfReturnCode(bytes[position + 1]) !== undefined;
 }
 
 export function readDisconnect(reader: Reader, dialect: Dialect): DisconnectPacket {

@@ -45,7 +45,7 @@ const LARGE_REST = 64 * 1024;
 export class Decoder {
   readonly #dialect: Dialect;
   readonly #maximumPacketSize: number;
-  readonly #reader = new Reader();
+  readonly #reader: Reader;
   readonly #topics = new TopicCache();
   #chunk: Uint8Array = NO_BYTES;
   #position = 0;
@@ -55,10 +55,11 @@ export class Decoder {
   #filled = 0;
   #size = 0; // of the packet in #partial, 0 while its header is not complete
 
-  /** Takes the dialect, and the size of the largest packet to accept in bytes. */
-  constructor(dialect: Dialect, maximumPacketSize: number = Infinity) {
+  /** Takes the dialect, the size of the largest packet to accept in bytes, and whether a payload that is said to be UTF-8 must be. */
+  constructor(dialect: Dialect, maximumPacketSize: number = Infinity, checkPayloadFormat = false) {
     this.#dialect = dialect;
     this.#maximumPacketSize = maximumPacketSize;
+    this.#reader = new Reader(checkPayloadFormat);
   }
 
   /** Where the next bytes are best read to, since they belong to a large packet; `undefined` where that makes no difference. */
@@ -96,6 +97,7 @@ export class Decoder {
       if (position === chunk.length) return this.#keep(0);
       const byte = chunk[position++];
       remainingLength |= (byte & 0x7f) << shift;
+      if (byte === 0 && shift > 0) this.#checkLongLength(first);
       if (byte < 0x80) break;
       if (shift === 21) throw tooLong(first);
     }
@@ -146,6 +148,7 @@ export class Decoder {
       const last = this.#partial[this.#filled - 1];
       if (this.#filled === 1) continue;
       if (last < 0x80) {
+        if (last === 0 && this.#filled > 2) this.#checkLongLength(this.#partial[0]);
         let remainingLength = 0;
         for (let i = 1; i < this.#filled; i++) remainingLength |= (this.#partial[i] & 0x7f) << 7 * (i - 1);
         this.#size = this.#filled + remainingLength;
@@ -160,6 +163,12 @@ export class Decoder {
     let body = 1;
     while (bytes[body++] >= 0x80);
     return this.#decode(bytes, 0, body, size);
+  }
+
+  /** Checks whether a Remaining Length may take more bytes than it need. */
+  #checkLongLength(first: number): void {
+    if (this.#dialect.allowsLongLength) return;
+    throw faultyHeader(first, "the remaining length is longer than it need be", 1);
   }
 
   /** Checks a fixed header when it is complete: the rest of the packet may be long in coming. */

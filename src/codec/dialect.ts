@@ -1,17 +1,16 @@
-import type { Packet, PacketType, SubscriptionRequest } from "../packets.ts";
-import { NO_PROPERTIES, type Properties } from "../properties.ts";
-import { reasonCodeOfReturnCode } from "../reason_codes.ts";
+import type { PacketType, SubscriptionRequest } from "../packets.ts";
+import { NO_PROPERTIES, type Properties, type PropertiesOwner } from "../properties.ts";
 import type { Reader } from "./reader.ts";
 import type { Writer } from "./writer.ts";
-
-/** Where properties stand: in a packet, or with the Will Message in CONNECT. */
-export type PropertiesOwner = PacketType | "will";
 
 /** What the tail of an acknowledgement, DISCONNECT or AUTH holds. */
 export interface Reason {
   reasonCode: number;
   properties: Properties;
 }
+
+/** What the short form says. */
+export const NO_REASON: Reason = Object.freeze({ reasonCode: 0, properties: NO_PROPERTIES });
 
 /** What differs on the wire from one version of the protocol to the other; all the rest is the same for both. */
 export interface Dialect {
@@ -20,10 +19,10 @@ export interface Dialect {
   readonly hasAuth: boolean;
   /** Whether UNSUBACK holds a code for each topic filter. */
   readonly hasUnsubackCodes: boolean;
+  /** Whether Remaining Length may take more bytes than it need. */
+  readonly allowsLongLength: boolean;
   /** Whether CONNECT may hold a password without a user name. */
   readonly allowsPasswordAlone: boolean;
-  /** Whether an empty topic name may arrive, since an alias stands for it. */
-  readonly hasTopicAliases: boolean;
 
   writeProperties(writer: Writer, owner: PropertiesOwner, properties: Properties): void;
   readProperties(reader: Reader, owner: PropertiesOwner): Properties;
@@ -33,32 +32,6 @@ export interface Dialect {
   readReason(reader: Reader, type: PacketType): Reason;
   subscriptionOptions(request: SubscriptionRequest): number;
   readSubscriptionOptions(reader: Reader, topicFilter: string): SubscriptionRequest;
-  /** Says what a code of SUBACK, UNSUBACK or CONNACK means, `undefined` where it may not stand there. */
-  reasonCode(type: Packet["type"], code: number): number | undefined;
+  /** Gives what a code of SUBACK, UNSUBACK or CONNACK that was just read means, and throws if it may not stand there. */
+  reasonCode(reader: Reader, type: PacketType, code: number): number;
 }
-
-const SUCCESS: Reason = Object.freeze({ reasonCode: 0, properties: NO_PROPERTIES });
-
-/** MQTT 3.1.1: no properties, no reasons. */
-export const MQTT_3_1_1: Dialect = {
-  protocolVersion: 4,
-  hasAuth: false,
-  hasUnsubackCodes: false,
-  allowsPasswordAlone: false, // [MQTT-3.1.2-22]
-  hasTopicAliases: false,
-  writeProperties: () => {},
-  readProperties: () => NO_PROPERTIES,
-  needsReason: () => false,
-  writeReason: () => {},
-  readReason: () => SUCCESS,
-  subscriptionOptions: (request) => request.qos,
-  readSubscriptionOptions(reader, topicFilter) {
-    const options = reader.u8("requested QoS");
-    if (options > 2) throw reader.fault(`requested QoS is ${options}`, reader.position - 1); // [MQTT-3-8.3-4]
-    return { topicFilter, qos: options as 0 | 1 | 2, noLocal: false, retainAsPublished: false, retainHandling: 0 };
-  },
-  reasonCode(type, code) {
-    if (type === "CONNACK") return reasonCodeOfReturnCode(code);
-    return code <= 2 || code === 0x80 ? code : undefined; // [MQTT-3.9.3-2]
-  },
-};

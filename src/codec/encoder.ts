@@ -1,12 +1,16 @@
-import type { AcknowledgementPacket, Packet, PublishPacket } from "../packets.ts";
-import { writeConnack, writeConnect, writeReasonOnly } from "./connect.ts";
+import type { AcknowledgementPacket, Packet, PacketType, PublishPacket } from "../packets.ts";
+import { NO_PROPERTIES, propertiesOf } from "../properties.ts";
+import { writeConnack, writeConnect } from "./connect.ts";
 import type { Dialect } from "./dialect.ts";
-import { writePublish } from "./publish.ts";
+import { publishLength, writePublish } from "./publish.ts";
 import { writeCodes, writeSubscribe, writeUnsubscribe } from "./subscribe.ts";
 import { TopicEncoder } from "./topic_encoder.ts";
-import { Writer } from "./writer.ts";
+import { variableByteIntegerLength, Writer } from "./writer.ts";
 
 const NO_BYTES = new Uint8Array(0);
+
+/** What the specification lets be left out of a packet that would be too large, in this order, where a reason may be given. */
+const DROPPABLE = ["reasonString", "userProperties"] as const;
 
 /** The first byte of each packet: its type, and the flags that are fixed for it (§2.2.1, §2.2.2). */
 const FIRST_BYTE: Readonly<Record<Exclude<Packet["type"], "PUBLISH">, number>> = {
@@ -26,23 +30,38 @@ const FIRST_BYTE: Readonly<Record<Exclude<Packet["type"], "PUBLISH">, number>> =
   AUTH: 0xf0,
 };
 
+type OtherPacket = Exclude<Packet, PublishPacket>;
+
 /** Turns packets into bytes, which are collected until they are taken. */
 export class Encoder {
+  /** The size in bytes that the receiver accepts; a reason that makes a packet larger is left out. */
+  maximumPacketSize = Infinity;
   readonly #dialect: Dialect;
   readonly #topics = new TopicEncoder();
   readonly #writer: Writer;
   /** Where a part is written that goes behind its own length. */
   readonly #part = new Writer();
+  readonly #noProperties: Uint8Array;
 
   /** Takes the dialect, and from which size in bytes on a payload is not copied. */
   constructor(dialect: Dialect, largePayload: number = Infinity) {
     this.#dialect = dialect;
     this.#writer = new Writer(largePayload);
+    dialect.writeProperties(this.#part, "PUBLISH", NO_PROPERTIES);
+    this.#noProperties = this.#takePart().slice();
   }
 
   /** Bytes encoded and not taken. */
   get length(): number {
     return this.#writer.length;
+  }
+
+  /** Gives the size in bytes of a packet with all that it holds. */
+  sizeOf(packet: Packet): number {
+    const remainingLength = packet.type === "PUBLISH"
+      ? publishLength(packet, this.#topics.encode(packet.topic), this.#publishProperties(packet))
+      : this.#body(packet).length;
+    return 1 + variableByteIntegerLength(remainingLength) + remainingLength;
   }
 
   /** Adds a packet; a large payload is not copied and must not change before it is written. */
@@ -54,11 +73,12 @@ export class Encoder {
       case "PUBREC":
       case "PUBREL":
       case "PUBCOMP":
-        return this.#acknowledgement(packet);
-      default:
-        this.#body(packet);
-        this.#header(packet.type);
+        if (!this.#dialect.needsReason(packet)) return this.#acknowledge(packet);
     }
+    const body = this.#body(this.#fit(packet));
+    this.#writer.u8(FIRST_BYTE[packet.type]);
+    this.#writer.variableByteInteger(body.length);
+    this.#writer.raw(body);
   }
 
   /** Gives the bytes of all packets encoded since the last call; they hold until the next call. */
@@ -66,17 +86,30 @@ export class Encoder {
     return this.#writer.take();
   }
 
-  #publishProperties(packet: PublishPacket): Uint8Array {
-    this.#dialect.writeProperties(this.#part, "PUBLISH", packet.properties);
+  /** Leaves a reason out of a packet that would be too large with it. */
+  #fit(packet: OtherPacket): OtherPacket {
+    if (this.maximumPacketSize === Infinity) return packet;
+    for (const name of DROPPABLE) {
+      if (!("properties" in packet) || !mayHoldReason(packet.type)) break;
+      if (this.sizeOf(packet) <= this.maximumPacketSize) break;
+      packet = { ...packet, properties: { ...packet.properties, [name]: undefined } };
+    }
+    return packet;
+  }
+
+  /** Gives the encoded properties of a PUBLISH; they hold until the next part is taken. */
+  #publishProperties({ properties }: PublishPacket): Uint8Array {
+    if (properties === NO_PROPERTIES) return this.#noProperties;
+    this.#dialect.writeProperties(this.#part, "PUBLISH", properties);
+    return this.#takePart();
+  }
+
+  #takePart(): Uint8Array {
     return this.#part.length === 0 ? NO_BYTES : this.#part.take()[0];
   }
 
-  #acknowledgement(packet: AcknowledgementPacket): void {
-    if (this.#dialect.needsReason(packet)) {
-      this.#part.u16(packet.packetId);
-      this.#dialect.writeReason(this.#part, packet.type, packet);
-      return this.#header(packet.type);
-    }
+  /** Writes an acknowledgement in its short form. */
+  #acknowledge(packet: AcknowledgementPacket): void {
     const writer = this.#writer;
     writer.reserve(4);
     writer.buffer[writer.position++] = FIRST_BYTE[packet.type];
@@ -85,32 +118,37 @@ export class Encoder {
     writer.buffer[writer.position++] = packet.packetId;
   }
 
-  #body(packet: Exclude<Packet, PublishPacket | AcknowledgementPacket>): void {
+  /** Gives what follows the fixed header; it holds until the next part is taken. */
+  #body(packet: OtherPacket): Uint8Array {
+    const part = this.#part, dialect = this.#dialect;
     switch (packet.type) {
       case "CONNECT":
-        return writeConnect(this.#part, packet, this.#dialect);
+        writeConnect(part, packet, dialect);
+        break;
       case "CONNACK":
-        return writeConnack(this.#part, packet, this.#dialect);
+        writeConnack(part, packet, dialect);
+        break;
       case "SUBSCRIBE":
-        return writeSubscribe(this.#part, packet, this.#dialect);
+        writeSubscribe(part, packet, dialect);
+        break;
       case "UNSUBSCRIBE":
-        return writeUnsubscribe(this.#part, packet, this.#dialect);
+        writeUnsubscribe(part, packet, dialect);
+        break;
       case "SUBACK":
       case "UNSUBACK":
-        return writeCodes(this.#part, packet, this.#dialect);
-      case "DISCONNECT":
-      case "AUTH":
-        return writeReasonOnly(this.#part, packet, this.#dialect);
+        writeCodes(part, packet, dialect);
+        break;
       case "PINGREQ":
       case "PINGRESP":
-        return;
+        break;
+      default:
+        if ("packetId" in packet) part.u16(packet.packetId);
+        if (dialect.needsReason(packet)) dialect.writeReason(part, packet.type, packet);
     }
+    return this.#takePart();
   }
+}
 
-  /** Writes the fixed header, and behind it the part. */
-  #header(type: Exclude<Packet["type"], "PUBLISH">): void {
-    this.#writer.u8(FIRST_BYTE[type]);
-    this.#writer.variableByteInteger(this.#part.length);
-    for (const bytes of this.#part.take()) this.#writer.raw(bytes);
-  }
+function mayHoldReason(type: PacketType): boolean {
+  return propertiesOf(type).some(({ name }) => name === "reasonString");
 }

@@ -1,4 +1,5 @@
 import type { AcknowledgementPacket, PublishPacket, QoS } from "../packets.ts";
+import { PROTOCOL_ERROR } from "../reason_codes.ts";
 import { topicFault } from "../topic.ts";
 import type { Dialect } from "./dialect.ts";
 import type { Reader } from "./reader.ts";
@@ -10,11 +11,16 @@ export function publishFlags(packet: PublishPacket): number {
   return (packet.dup ? 8 : 0) | packet.qos << 1 | (packet.retain ? 1 : 0);
 }
 
+/** Gives the Remaining Length of a PUBLISH, whose topic name and properties are encoded. */
+export function publishLength(packet: PublishPacket, topic: Uint8Array, properties: Uint8Array): number {
+  return 2 + topic.length + (packet.qos === 0 ? 0 : 2) + properties.length + packet.payload.length;
+}
+
 /** Writes a whole PUBLISH; `topic` and `properties` are its topic name and, if the dialect has any, its properties, encoded. */
 export function writePublish(writer: Writer, packet: PublishPacket, topic: Uint8Array, properties: Uint8Array): void {
   const { qos, payload } = packet;
   const nameLength = topic.length;
-  let remaining = 2 + nameLength + (qos === 0 ? 0 : 2) + properties.length + payload.length;
+  let remaining = publishLength(packet, topic, properties);
   writer.reserve(9 + nameLength);
   const buffer = writer.buffer;
   let position = writer.position;
@@ -46,17 +52,19 @@ export function readPublish(reader: Reader, flags: number, dialect: Dialect, top
   let topic = topics.get(reader.bytes, start, end);
   if (topic === undefined) {
     topic = reader.text(start, end, "topic name");
-    if (length > 0 || !dialect.hasTopicAliases) {
-      const fault = topicFault(topic);
-      if (fault !== undefined) throw reader.fault(fault, start);
-    }
+    const fault = length === 0 ? undefined : topicFault(topic);
+    if (fault !== undefined) throw reader.fault(fault, start);
     topics.put(reader.bytes, start, end, topic);
   }
   reader.position = end;
   const packetId = qos === 0 ? 0 : reader.packetId();
   const properties = dialect.readProperties(reader, "PUBLISH");
+  if (length === 0 && properties.topicAlias === undefined) { // [MQTT-4.7.3-1], [MQTT5-4.7.3-1]
+    throw reader.fault("topic names must not be empty", start, PROTOCOL_ERROR);
+  }
   const payload = reader.bytes.subarray(reader.position, reader.end);
   reader.position = reader.end;
+  reader.checkPayload(payload, properties);
   return {
     type: "PUBLISH",
     dup: (flags & 8) !== 0,

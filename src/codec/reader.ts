@@ -1,5 +1,6 @@
 import { ProtocolError } from "../errors.ts";
-import { MALFORMED_PACKET } from "../reason_codes.ts";
+import type { Properties } from "../properties.ts";
+import { MALFORMED_PACKET, PAYLOAD_FORMAT_INVALID } from "../reason_codes.ts";
 
 // Keeps U+FEFF [MQTT-1.5.3-3] and refuses what is not well-formed [MQTT-1.5.3-1].
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -11,6 +12,12 @@ export class Reader {
   end = 0;
   #start = 0;
   #type = "packet";
+  readonly #checkPayloadFormat: boolean;
+
+  /** Takes whether payloads are checked that are said to be text. */
+  constructor(checkPayloadFormat = false) {
+    this.#checkPayloadFormat = checkPayloadFormat;
+  }
 
   /** Points the reader at the packet from `start` to `end`, whose fields begin at `position`. */
   open(bytes: Uint8Array, start: number, position: number, end: number, type: string): void {
@@ -27,8 +34,9 @@ export class Reader {
 
   /** Makes the error for what was read at `position`. */
   fault(what: string, position: number = this.position, reasonCode: number = MALFORMED_PACKET): ProtocolError {
+    const kind = reasonCode === MALFORMED_PACKET ? "Malformed" : "Invalid";
     return new ProtocolError(
-      `Malformed ${this.#type}: ${what} (byte ${position - this.#start} of the packet)`,
+      `${kind} ${this.#type}: ${what} (byte ${position - this.#start} of the packet)`,
       reasonCode,
     );
   }
@@ -48,6 +56,7 @@ export class Reader {
   }
 
   u32(what: string): number {
+    this.#need(4, what);
     return this.u16(what) * 0x10000 + this.u16(what);
   }
 
@@ -64,6 +73,7 @@ export class Reader {
     for (let shift = 0; shift < 28; shift += 7) {
       const byte = this.u8(what);
       value |= (byte & 0x7f) << shift;
+      if (byte === 0 && shift > 0) throw this.fault(`${what} is longer than it need be`, start); // [MQTT5-1.5.5-1]
       if (byte < 0x80) return value;
     }
     throw this.fault(`${what} is longer than 4 bytes`, start);
@@ -93,6 +103,16 @@ export class Reader {
     }
     if (text.includes("\0")) throw this.fault(`the ${what} holds U+0000`, start); // [MQTT-1.5.3-2]
     return text;
+  }
+
+  /** Checks a payload that was just read and is said to be UTF-8 (§3.3.2.3.2), if that is asked for. */
+  checkPayload(payload: Uint8Array, properties: Properties): void {
+    if (!this.#checkPayloadFormat || properties.payloadFormatIndicator !== 1) return;
+    try {
+      utf8.decode(payload);
+    } catch {
+      throw this.fault("the payload is not well-formed UTF-8", this.position - payload.length, PAYLOAD_FORMAT_INVALID);
+    }
   }
 
   /** Checks that the packet holds nothing more. */

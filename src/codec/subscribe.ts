@@ -5,6 +5,7 @@ import type {
   UnsubackPacket,
   UnsubscribePacket,
 } from "../packets.ts";
+import { PROTOCOL_ERROR } from "../reason_codes.ts";
 import { topicFilterFault } from "../topic.ts";
 import type { Dialect } from "./dialect.ts";
 import type { Reader } from "./reader.ts";
@@ -23,10 +24,13 @@ export function readSubscribe(reader: Reader, dialect: Dialect): SubscribePacket
   const packetId = reader.packetId();
   const properties = dialect.readProperties(reader, "SUBSCRIBE");
   const subscriptions: SubscriptionRequest[] = [];
-  do { // at least one [MQTT-3.8.3-3]
-    subscriptions.push(dialect.readSubscriptionOptions(reader, readTopicFilter(reader)));
-  } while (reader.left > 0);
+  checkPayload(reader); // [MQTT-3.8.3-3]
+  while (reader.left > 0) subscriptions.push(dialect.readSubscriptionOptions(reader, readTopicFilter(reader)));
   return { type: "SUBSCRIBE", packetId, subscriptions, properties };
+}
+
+function checkPayload(reader: Reader): void {
+  if (reader.left === 0) throw reader.fault("no topic filter", reader.position, PROTOCOL_ERROR);
 }
 
 function readTopicFilter(reader: Reader): string {
@@ -47,9 +51,8 @@ export function readUnsubscribe(reader: Reader, dialect: Dialect): UnsubscribePa
   const packetId = reader.packetId();
   const properties = dialect.readProperties(reader, "UNSUBSCRIBE");
   const topicFilters: string[] = [];
-  do { // at least one [MQTT-3.10.3-2]
-    topicFilters.push(readTopicFilter(reader));
-  } while (reader.left > 0);
+  checkPayload(reader); // [MQTT-3.10.3-2]
+  while (reader.left > 0) topicFilters.push(readTopicFilter(reader));
   return { type: "UNSUBSCRIBE", packetId, topicFilters, properties };
 }
 
@@ -76,11 +79,7 @@ export function readUnsuback(reader: Reader, dialect: Dialect): UnsubackPacket {
 function readCodes(reader: Reader, type: "SUBACK" | "UNSUBACK", dialect: Dialect): number[] {
   const codes: number[] = [];
   do {
-    const code = reader.u8("reason code");
-    if (dialect.reasonCode(type, code) === undefined) {
-      throw reader.fault(`the reason code 0x${code.toString(16)} is reserved`, reader.position - 1);
-    }
-    codes.push(code);
+    codes.push(dialect.reasonCode(reader, type, reader.u8("reason code")));
   } while (reader.left > 0);
   return codes;
 }

@@ -4,6 +4,11 @@ const encoder = new TextEncoder();
 
 const FIRST_CAPACITY = 512;
 
+/** Gives how many bytes a Variable Byte Integer takes (§2.2.3). */
+export function variableByteIntegerLength(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : 4;
+}
+
 /** Collects what is to be written; the buffers are used again. */
 export class Writer {
   /** Where the next byte goes; for those who have reserved room and write it themselves. */
@@ -60,6 +65,16 @@ export class Writer {
       value >>>= 7;
     }
     this.buffer[this.position++] = value;
+  }
+
+  /** Puts before the bytes from `start` on their number, as a Variable Byte Integer. */
+  prefixLength(start: number): void {
+    const length = this.position - start;
+    this.reserve(4);
+    this.buffer.copyWithin(start + variableByteIntegerLength(length), start, this.position);
+    this.position = start;
+    this.variableByteInteger(length);
+    this.position += length;
   }
 
   /** Writes a UTF-8 Encoded String; `length` is its length in bytes where that is known. */

@@ -1,7 +1,7 @@
 import { delay } from "@std/async";
 import { assertEquals } from "@std/assert";
 import { MQTTClient, MQTTError, type Packet } from "../../mod.ts";
-import { MQTT_3_1_1 } from "../../src/codec/dialect.ts";
+import { MQTT_3_1_1 } from "../../src/codec/mqtt_3_1_1.ts";
 import { Decoder } from "../../src/codec/decoder.ts";
 import { NO_PROPERTIES } from "../../src/properties.ts";
 import { drain, encode } from "../codec/bytes.ts";

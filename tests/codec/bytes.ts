@@ -1,5 +1,6 @@
 import { Decoder } from "../../src/codec/decoder.ts";
-import { type Dialect, MQTT_3_1_1 } from "../../src/codec/dialect.ts";
+import type { Dialect } from "../../src/codec/dialect.ts";
+import { MQTT_3_1_1 } from "../../src/codec/mqtt_3_1_1.ts";
 import { Encoder } from "../../src/codec/encoder.ts";
 import type { Packet } from "../../src/packets.ts";
 
@@ -31,7 +32,7 @@ export function concat(chunks: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> {
 }
 
 /** Encodes packets one after the other. */
-export function encode(packets: Packet | Packet[], dialect: Dialect = MQTT_3_1_1): Uint8Array<ArrayBuffer> {
+export function encode(packets: Packet | readonly Packet[], dialect: Dialect = MQTT_3_1_1): Uint8Array<ArrayBuffer> {
   const encoder = new Encoder(dialect);
   for (const packet of [packets].flat()) encoder.encode(packet);
   return concat(encoder.take());

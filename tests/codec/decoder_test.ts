@@ -1,17 +1,23 @@
-import { assert, assertEquals, assertInstanceOf, assertLess, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertLess, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { Decoder } from "../../src/codec/decoder.ts";
-import { MQTT_3_1_1 } from "../../src/codec/dialect.ts";
+import type { Dialect } from "../../src/codec/dialect.ts";
+import { MQTT_3_1_1 } from "../../src/codec/mqtt_3_1_1.ts";
+import { MQTT_5_0 } from "../../src/codec/mqtt_5_0.ts";
 import { ProtocolError } from "../../src/errors.ts";
 import type { Packet, PublishPacket } from "../../src/packets.ts";
 import { NO_PROPERTIES } from "../../src/properties.ts";
 import { Random, seedOf } from "../random.ts";
-import { packets } from "./arbitraries.ts";
+import { packets, packets5 } from "./arbitraries.ts";
 import { bytes, concat, decode, decodeChunks, drain, encode, hex } from "./bytes.ts";
-import { LONG_SAMPLE, SAMPLES } from "./samples.ts";
+import { LONG_SAMPLE, SAMPLES, SAMPLES_5_0 } from "./samples.ts";
 import { errorOf } from "./tables.ts";
 
 const ALL = [...SAMPLES, LONG_SAMPLE];
+const DIALECTS = [
+  { name: "MQTT 3.1.1", dialect: MQTT_3_1_1, samples: ALL, packets },
+  { name: "MQTT 5.0", dialect: MQTT_5_0, samples: SAMPLES_5_0, packets: packets5 },
+];
 const FIXED_FLAGS: Record<number, number> = { 6: 2, 8: 2, 10: 2 };
 
 // The fixed header.
@@ -70,7 +76,17 @@ Deno.test("Decoder.next() refuses a Remaining Length of more than four bytes, as
   }
 });
 
-Deno.test("Decoder.next() reads a Remaining Length that is longer than it need be", () => {
+Deno.test("Decoder.next() refuses a Remaining Length that is longer than it need be, of MQTT 5.0 [MQTT5-1.5.5-1]", () => {
+  for (const literal of ["d0 80 00", "d0 80 80 80 00", "40 82 00 0001"]) {
+    for (const chunks of [[bytes(literal)], [...bytes(literal)].map((byte) => Uint8Array.of(byte))]) {
+      const error = errorOf(chunks, MQTT_5_0);
+      assertEquals(error.reasonCode, 0x81);
+      assertStringIncludes(error.message, "remaining length is longer than it need be (byte 1 of the packet)");
+    }
+  }
+});
+
+Deno.test("Decoder.next() reads a Remaining Length of MQTT 3.1.1 that is longer than it need be", () => {
   assertEquals(decode(bytes("d0 80 80 80 00")), [{ type: "PINGRESP" }]);
   assertEquals(decode(bytes("40 82 00 0001 d0 00")).map(({ type }) => type), ["PUBACK", "PINGRESP"]);
 });
@@ -105,67 +121,79 @@ Deno.test("Decoder.next() reads a packet of just the maximum size", () => {
 
 // Chunks.
 
-Deno.test("Decoder.next() reads the same packets at every split of a stream in two", () => {
-  const stream = encode(ALL);
-  for (let i = 0; i <= stream.length; i++) {
-    assertEquals(decodeChunks([stream.subarray(0, i), stream.subarray(i)]), ALL, `split at byte ${i}`);
-  }
-});
-
-Deno.test("Decoder.next() reads the same packets at every split of a stream in three", () => {
-  const stream = encode(SAMPLES.slice(-12));
-  const whole = hex(encode(decode(stream)));
-  for (let i = 0; i <= stream.length; i++) {
-    for (let j = i; j <= stream.length; j++) {
-      const read = decodeChunks([stream.subarray(0, i), stream.subarray(i, j), stream.subarray(j)]);
-      assertEquals(hex(encode(read)), whole, `split at bytes ${i} and ${j}`);
+for (const { name, dialect, samples } of DIALECTS) {
+  Deno.test(`Decoder.next() reads the same packets at every split of a stream in two (${name})`, () => {
+    const stream = encode(samples, dialect);
+    for (let i = 0; i <= stream.length; i++) {
+      assertEquals(decodeChunks([stream.subarray(0, i), stream.subarray(i)], dialect), samples, `split at byte ${i}`);
     }
-  }
-});
+  });
+}
 
-Deno.test("Decoder.next() reads a stream in chunks of every size, one byte at a time included", () => {
-  const stream = encode(ALL);
-  for (let size = 1; size <= stream.length; size++) {
-    const chunks = Array.from(
-      { length: Math.ceil(stream.length / size) },
-      (_, i) => stream.subarray(i * size, (i + 1) * size),
-    );
-    assertEquals(decodeChunks(chunks), ALL, `chunks of ${size} bytes`);
-  }
-});
+for (const { name, dialect, samples } of DIALECTS) {
+  Deno.test(`Decoder.next() reads the same packets at every split of a stream in three (${name})`, () => {
+    const stream = encode(samples.slice(-10), dialect);
+    const whole = hex(encode(decode(stream, dialect), dialect));
+    for (let i = 0; i <= stream.length; i++) {
+      for (let j = i; j <= stream.length; j++) {
+        const read = decodeChunks([stream.subarray(0, i), stream.subarray(i, j), stream.subarray(j)], dialect);
+        assertEquals(hex(encode(read, dialect)), whole, `split at bytes ${i} and ${j}`);
+      }
+    }
+  });
+}
 
-Deno.test("Decoder.next() gives each packet with its last byte", () => {
-  for (const packet of ALL) {
-    const data = encode(packet), decoder = new Decoder(MQTT_3_1_1);
-    for (const byte of data.subarray(0, -1)) {
-      decoder.push(Uint8Array.of(byte));
+for (const { name, dialect, samples } of DIALECTS) {
+  Deno.test(`Decoder.next() reads a stream in chunks of every size, one byte at a time included (${name})`, () => {
+    const stream = encode(samples, dialect);
+    for (let size = 1; size <= stream.length; size++) {
+      const chunks = Array.from(
+        { length: Math.ceil(stream.length / size) },
+        (_, i) => stream.subarray(i * size, (i + 1) * size),
+      );
+      assertEquals(decodeChunks(chunks, dialect), samples, `chunks of ${size} bytes`);
+    }
+  });
+}
+
+for (const { name, dialect, samples } of DIALECTS) {
+  Deno.test(`Decoder.next() gives each packet with its last byte (${name})`, () => {
+    for (const packet of samples) {
+      const data = encode(packet, dialect), decoder = new Decoder(dialect);
+      for (const byte of data.subarray(0, -1)) {
+        decoder.push(Uint8Array.of(byte));
+        assertEquals(decoder.next(), null);
+      }
+      decoder.push(data.subarray(-1));
+      assertEquals(decoder.next(), packet);
       assertEquals(decoder.next(), null);
     }
-    decoder.push(data.subarray(-1));
-    assertEquals(decoder.next(), packet);
-    assertEquals(decoder.next(), null);
-  }
-});
+  });
+}
 
-Deno.test("Decoder.next() gives null for every truncation of every packet, and for no bytes", () => {
-  for (const packet of ALL) {
-    const data = encode(packet);
-    for (let length = 0; length < data.length; length++) {
-      assertEquals(decode(data.subarray(0, length)), [], `${packet.type}, ${length} bytes`);
+for (const { name, dialect, samples } of DIALECTS) {
+  Deno.test(`Decoder.next() gives null for every truncation of every packet, and for no bytes (${name})`, () => {
+    for (const packet of samples) {
+      const data = encode(packet, dialect);
+      for (let length = 0; length < data.length; length++) {
+        assertEquals(decode(data.subarray(0, length), dialect), [], `${packet.type}, ${length} bytes`);
+      }
     }
-  }
-  assertEquals(new Decoder(MQTT_3_1_1).next(), null);
-});
+    assertEquals(new Decoder(dialect).next(), null);
+  });
+}
 
-Deno.test("Decoder.next() reads what Encoder.encode() wrote, in any chunks", () => {
-  fc.assert(
-    fc.property(packets, fc.array(fc.nat()), (packets, cuts) => {
-      const stream = encode(packets);
-      assertEquals(decodeChunks(cut(stream, cuts.map((at) => at % (stream.length + 1)))), packets);
-    }),
-    { numRuns: 300 },
-  );
-});
+for (const { name, dialect, packets } of DIALECTS) {
+  Deno.test(`Decoder.next() reads what Encoder.encode() wrote, in any chunks (${name})`, () => {
+    fc.assert(
+      fc.property(packets, fc.array(fc.nat()), (packets, cuts) => {
+        const stream = encode(packets, dialect);
+        assertEquals(decodeChunks(cut(stream, cuts.map((at) => at % (stream.length + 1))), dialect), packets);
+      }),
+      { numRuns: 300 },
+    );
+  });
+}
 
 function cut(stream: Uint8Array, positions: number[]): Uint8Array[] {
   const ends = [...positions.sort((a, b) => a - b), stream.length];
@@ -174,19 +202,21 @@ function cut(stream: Uint8Array, positions: number[]): Uint8Array[] {
 
 // Faults.
 
-Deno.test("Decoder.next() answers every change of a single byte with packets or ProtocolError", () => {
-  for (const packet of ALL) {
-    const data = encode(packet);
-    for (let i = 0; i < Math.min(data.length, 64); i++) {
-      const right = data[i];
-      for (let value = 0; value < 256; value++) {
-        data[i] = value;
-        checkAnswer(concat([data, bytes("d0 00")]));
+for (const { name, dialect, samples } of DIALECTS) {
+  Deno.test(`Decoder.next() answers every change of a single byte with packets or ProtocolError (${name})`, () => {
+    for (const packet of samples) {
+      const data = encode(packet, dialect);
+      for (let i = 0; i < Math.min(data.length, 64); i++) {
+        const right = data[i];
+        for (let value = 0; value < 256; value++) {
+          data[i] = value;
+          checkAnswer(concat([data, bytes("d0 00")]), dialect);
+        }
+        data[i] = right;
       }
-      data[i] = right;
     }
-  }
-});
+  });
+}
 
 Deno.test("Decoder.next() answers a body that is shorter or longer than its fields with ProtocolError", () => {
   for (const packet of SAMPLES) {
@@ -194,11 +224,20 @@ Deno.test("Decoder.next() answers a body that is shorter or longer than its fiel
     for (let length = 0; length < body.length; length++) {
       if (isShorterPacket(packet, length)) continue;
       const error = errorOf([Uint8Array.of(first, length, ...body.subarray(0, length))]);
-      assertEquals(error.reasonCode, 0x81);
+      assert([0x81, 0x82].includes(error.reasonCode), error.message);
     }
     if (packet.type === "PUBLISH" || packet.type === "SUBACK") continue; // whose last field takes what there is
     const error = errorOf([Uint8Array.of(first, body.length + 1, ...body, 0)]);
     assertEquals(error.reasonCode, 0x81);
+  }
+});
+
+Deno.test("Decoder.next() answers a body of MQTT 5.0 that is cut short with a packet or ProtocolError", () => {
+  for (const packet of SAMPLES_5_0) {
+    const [first, , ...body] = encode(packet, MQTT_5_0);
+    for (let length = 0; length < body.length; length++) {
+      checkAnswer(Uint8Array.of(first, length, ...body.slice(0, length)), MQTT_5_0);
+    }
   }
 });
 
@@ -215,30 +254,34 @@ function isShorterPacket(packet: Packet, length: number): boolean {
   return false;
 }
 
-Deno.test("Decoder.next() answers random input with packets or ProtocolError, however it is cut", () => {
-  const runs = Number(Deno.env.get("FUZZ_RUNS") ?? 20_000);
-  const seed = seedOf("FUZZ_SEED");
-  const random = new Random(seed);
-  const pool = fc.sample(packets, { numRuns: 500, seed }).map((packets) => encode(packets).subarray(0, 2000));
-  const answers = { packets: 0, errors: 0 };
-  for (let run = 0; run < runs; run++) {
-    const stream = randomStream(random, pool);
-    try {
-      const { read, error } = checkAnswer(stream);
-      answers.packets += read.length;
-      if (error !== undefined) answers.errors++;
-      const cuts = Array.from({ length: random.below(6) }, () => random.below(stream.length + 1));
-      const again = answer(cut(stream, cuts));
-      assertEquals(hex(encode(again.read)), hex(encode(read)));
-      assertEquals(again.error?.message, error?.message);
-    } catch (error) {
-      throw new Error(`FUZZ_SEED=${seed}, run ${run}: ${hex(stream)}`, { cause: error });
+for (const { name, dialect, packets } of DIALECTS) {
+  Deno.test(`Decoder.next() answers random input with packets or ProtocolError, however it is cut (${name})`, () => {
+    const runs = Number(Deno.env.get("FUZZ_RUNS") ?? 20_000);
+    const seed = seedOf("FUZZ_SEED");
+    const random = new Random(seed);
+    const pool = fc.sample(packets, { numRuns: 500, seed }).map((packets) =>
+      encode(packets, dialect).subarray(0, 2000)
+    );
+    const answers = { packets: 0, errors: 0 };
+    for (let run = 0; run < runs; run++) {
+      const stream = randomStream(random, pool);
+      try {
+        const { read, error } = checkAnswer(stream, dialect);
+        answers.packets += read.length;
+        if (error !== undefined) answers.errors++;
+        const cuts = Array.from({ length: random.below(6) }, () => random.below(stream.length + 1));
+        const again = answer(cut(stream, cuts), dialect);
+        assertEquals(hex(encode(again.read, dialect)), hex(encode(read, dialect)));
+        assertEquals(again.error?.message, error?.message);
+      } catch (error) {
+        throw new Error(`FUZZ_SEED=${seed}, run ${run}: ${hex(stream)}`, { cause: error });
+      }
     }
-  }
-  console.log(`${runs} inputs: ${answers.packets} packets, ${answers.errors} errors`);
-  assertLess(0, answers.packets);
-  assertLess(0, answers.errors);
-});
+    console.log(`${runs} inputs: ${answers.packets} packets, ${answers.errors} errors`);
+    assertLess(0, answers.packets);
+    assertLess(0, answers.errors);
+  });
+}
 
 /** Packets, broken packets and noise, in a row. */
 function randomStream(random: Random, pool: Uint8Array[]): Uint8Array {
@@ -267,8 +310,8 @@ function broken(random: Random, data: Uint8Array): Uint8Array {
 }
 
 /** Gives the packets that come before the end or before an error; any other error is thrown. */
-function answer(chunks: Uint8Array[]): { read: Packet[]; error: ProtocolError | undefined } {
-  const decoder = new Decoder(MQTT_3_1_1);
+function answer(chunks: Uint8Array[], dialect: Dialect): { read: Packet[]; error: ProtocolError | undefined } {
+  const decoder = new Decoder(dialect);
   const read: Packet[] = [];
   try {
     for (const chunk of chunks) {
@@ -283,19 +326,49 @@ function answer(chunks: Uint8Array[]): { read: Packet[]; error: ProtocolError | 
 }
 
 /** Decodes, and checks the answer: a `ProtocolError` says what and where, and the packets say what the bytes say. */
-function checkAnswer(stream: Uint8Array): ReturnType<typeof answer> {
-  const result = answer([stream]);
+function checkAnswer(stream: Uint8Array, dialect: Dialect): ReturnType<typeof answer> {
+  const result = answer([stream], dialect);
   const { read, error } = result;
   if (error !== undefined) {
-    assertEquals([0x81, 0x84].includes(error.reasonCode), true, error.message);
-    assert(/^Malformed [A-Za-z]+: .+ \(byte \d+ of the packet\)$/.test(error.message), error.message);
+    assert([0x81, 0x82, 0x84, 0x94].includes(error.reasonCode), error.message);
+    assert(/^(Malformed|Invalid) [A-Za-z]+: .+ \(byte \d+ of the packet\)$/.test(error.message), error.message);
   }
-  const encoded = encode(read);
+  // A broker that knows 3.1.1 alone refuses in a form that the dialect of 5.0 reads and never writes.
+  const known = read.filter((packet) => dialect === MQTT_3_1_1 || !isRefusalOf3_1_1(packet));
+  const encoded = encode(known, dialect);
   const same = encoded.every((byte, i) => byte === stream[i]);
-  // A Remaining Length may be longer than it need be; then the bytes differ, though not what they say.
-  if (!same) assertEquals(decode(encoded), read);
+  // What says the same may be longer than it need be.
+  if (!same) assertEquals(decode(encoded, dialect), known);
   return result;
 }
+
+function isRefusalOf3_1_1(packet: Packet): boolean {
+  return packet.type === "CONNACK" && packet.returnCode !== packet.reasonCode;
+}
+
+// The payload format.
+
+const TEXT = "30 0b 0001 't' 02 01 01 'text' ff"; // whose last byte is not UTF-8
+const WILL_OF_TEXT = "10 17 0004 'MQTT' 05 06 000a 00 0000 02 01 01 0001 'w' 0002 ff ff";
+
+Deno.test("Decoder.next() refuses a payload that is not the UTF-8 it is said to be, if that is asked for (§3.3.2.3.2)", () => {
+  for (const [literal, byte] of [[TEXT, 8], [WILL_OF_TEXT, 23]] as const) {
+    const decoder = new Decoder(MQTT_5_0, Infinity, true);
+    decoder.push(bytes(literal));
+    const error = assertThrows(() => decoder.next(), ProtocolError);
+    assertEquals(error.reasonCode, 0x99);
+    assertStringIncludes(error.message, `the payload is not well-formed UTF-8 (byte ${byte} of the packet)`);
+    assertEquals(decode(bytes(literal), MQTT_5_0).length, 1);
+  }
+});
+
+Deno.test("Decoder.next() takes payloads that are what they are said to be, or said to be nothing", () => {
+  for (const literal of ["30 0b 0001 't' 02 01 01 'täxt'", "30 07 0001 't' 02 01 00 ff", "30 06 0001 't' 00 ffff"]) {
+    const decoder = new Decoder(MQTT_5_0, Infinity, true);
+    decoder.push(bytes(literal));
+    assertEquals(drain(decoder).length, 1);
+  }
+});
 
 // Memory.
 

@@ -40,6 +40,13 @@ Deno.test("Reader.variableByteInteger() refuses more than four bytes", () => {
   assertEquals(error.message, "Malformed PUBLISH: number is longer than 4 bytes (byte 2 of the packet)");
 });
 
+Deno.test("Reader.variableByteInteger() refuses more bytes than the number needs [MQTT5-1.5.5-1]", () => {
+  for (const literal of ["80 00", "ff 00", "80 80 00", "ff ff ff 00"]) {
+    const error = assertThrows(() => open(bytes(literal)).variableByteInteger("number"), ProtocolError);
+    assertEquals(error.message, "Malformed PUBLISH: number is longer than it need be (byte 2 of the packet)");
+  }
+});
+
 Deno.test("Reader.string() reads what Writer.string() wrote", () => {
   fc.assert(
     fc.property(encodedString, (text) => {
@@ -64,6 +71,7 @@ Deno.test("Reader never reads past the end of the packet, though the chunk goes 
     ["u8", (reader) => reader.u8("x"), ""],
     ["u16", (reader) => reader.u16("x"), "01"],
     ["u32", (reader) => reader.u32("x"), "010203"],
+    ["u32", (reader) => reader.u32("x"), "01"],
     ["packetId", (reader) => reader.packetId(), "01"],
     ["variableByteInteger", (reader) => reader.variableByteInteger("x"), "80"],
     ["binary", (reader) => reader.binary("x"), "0002 01"],
@@ -85,6 +93,9 @@ Deno.test("Reader.finish() refuses what is left", () => {
 
 Deno.test("Reader.fault() names the packet, the fault and the byte, and takes another reason code", () => {
   const error = open(bytes("")).fault("the sky is falling", 7, 0x95);
-  assertEquals(error.message, "Malformed PUBLISH: the sky is falling (byte 5 of the packet)");
+  assertEquals(error.message, "Invalid PUBLISH: the sky is falling (byte 5 of the packet)");
   assertEquals(error.reasonCode, 0x95);
+  const malformed = open(bytes("")).fault("the sky is falling");
+  assertEquals(malformed.message, "Malformed PUBLISH: the sky is falling (byte 2 of the packet)");
+  assertEquals(malformed.reasonCode, 0x81);
 });

@@ -63,7 +63,13 @@ testMalformed([
   { name: "UNSUBACK with packet identifier 0", bytes: "b0 02 0000", what: "packet identifier is 0", byte: 2 },
   { name: "UNSUBACK with a byte too many", bytes: "b0 03 0001 00", what: "1 bytes more", byte: 4 },
   { name: "SUBSCRIBE without fields", bytes: "82 00", what: "packet identifier needs 2 bytes", byte: 2 },
-  { name: "SUBSCRIBE without a filter [MQTT-3.8.3-3]", bytes: "82 02 0001", what: "topic filter", byte: 4 },
+  {
+    name: "SUBSCRIBE without a filter [MQTT-3.8.3-3]",
+    bytes: "82 02 0001",
+    what: "no topic filter",
+    byte: 4,
+    reasonCode: 0x82,
+  },
   {
     name: "SUBSCRIBE with packet identifier 0",
     bytes: "82 06 0000 0001 'a' 00",
@@ -98,7 +104,13 @@ testMalformed([
     what: "not well-formed UTF-8",
     byte: 6,
   },
-  { name: "UNSUBSCRIBE without a filter [MQTT-3.10.3-2]", bytes: "a2 02 0001", what: "topic filter", byte: 4 },
+  {
+    name: "UNSUBSCRIBE without a filter [MQTT-3.10.3-2]",
+    bytes: "a2 02 0001",
+    what: "no topic filter",
+    byte: 4,
+    reasonCode: 0x82,
+  },
   {
     name: "UNSUBSCRIBE with packet identifier 0",
     bytes: "a2 05 0000 0001 'a'",

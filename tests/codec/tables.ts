@@ -1,4 +1,6 @@
 import { assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import type { Dialect } from "../../src/codec/dialect.ts";
+import { MQTT_3_1_1 } from "../../src/codec/mqtt_3_1_1.ts";
 import { ProtocolError } from "../../src/errors.ts";
 import type { Packet } from "../../src/packets.ts";
 import { NO_PROPERTIES } from "../../src/properties.ts";
@@ -25,23 +27,23 @@ export interface Malformed {
 export const properties = NO_PROPERTIES;
 
 /** Makes a test in each direction of every literal. */
-export function testLiterals(literals: Literal[]): void {
+export function testLiterals(literals: Literal[], dialect: Dialect = MQTT_3_1_1): void {
   for (const literal of literals) {
     Deno.test(`Encoder.encode() writes ${literal.name}`, () => {
-      assertEquals(hex(encode(literal.packet)), hex(bytes(literal.bytes)));
+      assertEquals(hex(encode(literal.packet, dialect)), hex(bytes(literal.bytes)));
     });
     Deno.test(`Decoder.next() reads ${literal.name}`, () => {
-      assertEquals(decode(bytes(literal.bytes)), [literal.packet]);
+      assertEquals(decode(bytes(literal.bytes), dialect), [literal.packet]);
     });
   }
 }
 
 /** Makes a test of every malformed packet: alone, behind another packet in the same chunk, and byte by byte. */
-export function testMalformed(table: Malformed[]): void {
+export function testMalformed(table: Malformed[], dialect: Dialect = MQTT_3_1_1): void {
   for (const { name, bytes: literal, what, byte, reasonCode = 0x81 } of table) {
     Deno.test(`Decoder.next() refuses ${name}`, () => {
       for (const [prefix, chunks] of arrivals(bytes(literal))) {
-        const error = errorOf(chunks);
+        const error = errorOf(chunks, dialect);
         assertEquals(error.reasonCode, reasonCode, prefix);
         assertStringIncludes(error.message, what, prefix);
         assertStringIncludes(error.message, `(byte ${byte} of the packet)`, prefix);
@@ -57,10 +59,10 @@ function* arrivals(malformed: Uint8Array): Generator<[name: string, chunks: Uint
 }
 
 /** Gives the error that the bytes lead to; there must be one, and a `ProtocolError` at that. */
-export function errorOf(chunks: Iterable<Uint8Array>): ProtocolError {
+export function errorOf(chunks: Iterable<Uint8Array>, dialect: Dialect = MQTT_3_1_1): ProtocolError {
   let thrown: unknown;
   try {
-    const packets = decodeChunks(chunks);
+    const packets = decodeChunks(chunks, dialect);
     thrown = new Error(`No error, but ${JSON.stringify(packets)}`);
   } catch (error) {
     thrown = error;

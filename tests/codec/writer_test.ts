@@ -1,6 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Writer } from "../../src/codec/writer.ts";
+import { variableByteIntegerLength, Writer } from "../../src/codec/writer.ts";
 import { encodedString } from "./arbitraries.ts";
 import { concat, hex } from "./bytes.ts";
 
@@ -33,6 +33,35 @@ Deno.test("Writer.variableByteInteger() writes one to four bytes (§2.2.3, table
     [268_435_455, "ffffff7f"],
   ];
   for (const [value, literal] of table) assertEquals(written((writer) => writer.variableByteInteger(value)), literal);
+});
+
+Deno.test("Writer.prefixLength() puts the number of bytes before them, however many there are and wherever they stand", () => {
+  for (const before of [0, 1, 500, 508, 511, 512]) {
+    for (const length of [0, 1, 126, 127, 128, 255, 508, 511, 512, 16_383, 16_384, 2_097_152]) {
+      const data = new Uint8Array(length).map((_, i) => i * 7);
+      const direct = written((writer) => {
+        writer.raw(new Uint8Array(before));
+        writer.variableByteInteger(length);
+        writer.raw(data);
+        writer.u8(0xee);
+      });
+      const prefixed = written((writer) => {
+        writer.raw(new Uint8Array(before));
+        const start = writer.position;
+        writer.raw(data);
+        writer.prefixLength(start);
+        writer.u8(0xee);
+      });
+      assert(prefixed === direct, `${length} bytes behind ${before}`);
+    }
+  }
+});
+
+Deno.test("variableByteIntegerLength() gives how many bytes Writer.variableByteInteger() writes", () => {
+  for (const value of [0, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152, 268_435_455]) {
+    const length = written((writer) => writer.variableByteInteger(value)).length / 2;
+    assertEquals(variableByteIntegerLength(value), length);
+  }
 });
 
 Deno.test("Writer.string() writes what TextEncoder does, behind its length", () => {

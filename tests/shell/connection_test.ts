@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { MQTT_3_1_1 } from "../../src/codec/dialect.ts";
+import { MQTT_3_1_1 } from "../../src/codec/mqtt_3_1_1.ts";
 import { ProtocolError } from "../../src/errors.ts";
 import { Traffic } from "../../src/observe/stats.ts";
 import type { Packet, PublishPacket } from "../../src/packets.ts";
