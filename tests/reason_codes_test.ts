@@ -1,7 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
+import type { PacketType } from "../src/packets.ts";
 import {
   describeReasonCode,
   describeRefusal,
+  isReasonCodeOf,
   PERMANENT_REFUSALS,
   reasonCodeOfReturnCode,
 } from "../src/reason_codes.ts";
@@ -39,4 +41,13 @@ Deno.test("PERMANENT_REFUSALS holds what a retry can't cure, and server unavaila
   }
   assert(!PERMANENT_REFUSALS.has(0x88));
   assert(!PERMANENT_REFUSALS.has(0x89));
+});
+
+Deno.test("isReasonCodeOf() knows which packets may carry a code (§2.4)", () => {
+  const codesOf = (type: PacketType) =>
+    Array.from({ length: 256 }, (_, code) => code).filter((code) => isReasonCodeOf(type, code));
+  assertEquals(codesOf("PUBREL"), [0, 0x92]);
+  assertEquals(codesOf("AUTH"), [0, 0x18, 0x19]);
+  assertEquals(codesOf("SUBACK"), [0, 1, 2, 0x80, 0x83, 0x87, 0x8f, 0x91, 0x97, 0x9e, 0xa1, 0xa2]);
+  assertEquals(codesOf("PUBLISH"), []);
 });

@@ -59,7 +59,7 @@ export function readConnect(reader: Reader, dialect: Dialect): ConnectPacket {
     const fault = topicFault(topic);
     if (fault !== undefined) throw reader.fault(fault, topicAt);
     const payload = reader.binary("will message");
-    reader.checkPayload(payload, properties);
+    if (properties.payloadFormatIndicator === 1) reader.checkText(payload);
     will = { topic, payload, qos: willQos as QoS, retain: (flags & WILL_RETAIN) !== 0, properties };
   }
   const username = flags & USERNAME ? reader.string("user name") : undefined;

@@ -97,9 +97,9 @@ export class Decoder {
       if (position === chunk.length) return this.#keep(0);
       const byte = chunk[position++];
       remainingLength |= (byte & 0x7f) << shift;
-      if (byte === 0 && shift > 0) this.#checkLongLength(first);
       if (byte < 0x80) break;
       if (shift === 21) throw tooLong(first);
+      if (chunk[position] === 0) this.#checkLongLength(first);
     }
     const end = position + remainingLength;
     this.#checkHeader(first, end - start);

@@ -64,7 +64,7 @@ export function readPublish(reader: Reader, flags: number, dialect: Dialect, top
   }
   const payload = reader.bytes.subarray(reader.position, reader.end);
   reader.position = reader.end;
-  reader.checkPayload(payload, properties);
+  if (properties.payloadFormatIndicator === 1) reader.checkText(payload);
   return {
     type: "PUBLISH",
     dup: (flags & 8) !== 0,

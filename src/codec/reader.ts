@@ -1,9 +1,17 @@
 import { ProtocolError } from "../errors.ts";
-import type { Properties } from "../properties.ts";
 import { MALFORMED_PACKET, PAYLOAD_FORMAT_INVALID } from "../reason_codes.ts";
 
 // Keeps U+FEFF [MQTT-1.5.3-3] and refuses what is not well-formed [MQTT-1.5.3-1].
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Up to this length, ASCII is not worth the call of a text decoder. */
+const SHORT = 32;
+
+function isShortAscii(bytes: Uint8Array): boolean {
+  if (bytes.length > SHORT) return false;
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] === 0 || bytes[i] > 0x7f) return false;
+  return true;
+}
 
 /** Reads the fields of one packet; every read past the packet's end is a `ProtocolError`. */
 export class Reader {
@@ -95,9 +103,11 @@ export class Reader {
 
   /** Gives the bytes from `start` to `end` as text. */
   text(start: number, end: number, what: string): string {
+    const bytes = this.bytes.subarray(start, end);
+    if (isShortAscii(bytes)) return Reflect.apply(String.fromCharCode, undefined, bytes);
     let text;
     try {
-      text = utf8.decode(this.bytes.subarray(start, end));
+      text = utf8.decode(bytes);
     } catch {
       throw this.fault(`the ${what} is not well-formed UTF-8`, start);
     }
@@ -105,9 +115,9 @@ export class Reader {
     return text;
   }
 
-  /** Checks a payload that was just read and is said to be UTF-8 (§3.3.2.3.2), if that is asked for. */
-  checkPayload(payload: Uint8Array, properties: Properties): void {
-    if (!this.#checkPayloadFormat || properties.payloadFormatIndicator !== 1) return;
+  /** Checks that a payload that was just read is UTF-8 (§3.3.2.3.2), if that is asked for. */
+  checkText(payload: Uint8Array): void {
+    if (!this.#checkPayloadFormat) return;
     try {
       utf8.decode(payload);
     } catch {

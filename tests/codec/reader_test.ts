@@ -59,6 +59,20 @@ Deno.test("Reader.string() reads what Writer.string() wrote", () => {
   );
 });
 
+Deno.test("Reader.string() reads strings of any length, wherever something other than ASCII stands in them", () => {
+  for (let length = 0; length < 70; length++) {
+    for (let i = 0; i <= length; i++) {
+      const text = "a".repeat(i) + (i < length ? "\u{1F600}" : "") + "b".repeat(Math.max(0, length - i - 1));
+      const data = new TextEncoder().encode(text);
+      assertEquals(open(Uint8Array.of(0, data.length, ...data)).string("text"), text);
+      data[i] = 0;
+      const read = () => open(Uint8Array.of(0, data.length, ...data)).string("text");
+      if (i === length) assertEquals(read(), text);
+      else assertThrows(read, ProtocolError);
+    }
+  }
+});
+
 Deno.test("Reader.binary() gives a copy", () => {
   const reader = open(bytes("0002 0102"));
   const read = reader.binary("bytes");
