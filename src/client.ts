@@ -1,4 +1,6 @@
+import type { Dialect } from "./codec/dialect.ts";
 import { MQTT_3_1_1 } from "./codec/mqtt_3_1_1.ts";
+import { MQTT_5_0 } from "./codec/mqtt_5_0.ts";
 import { generateClientId } from "./client_id.ts";
 import type { ClientConfig } from "./config/client_config.ts";
 import { checkConfig, resolveConfig, type ResolvedConfig, summarizeConfig } from "./config/config.ts";
@@ -8,8 +10,9 @@ import type { ApplicationMessage } from "./message.ts";
 import { withoutSecrets } from "./observe/packet_log.ts";
 import type { Stats } from "./observe/stats.ts";
 import type { ConnackPacket, Packet, PublishPacket, QoS, SubscriptionRequest, WillPacket } from "./packets.ts";
-import { NO_PROPERTIES, type Properties } from "./properties.ts";
-import { type ConnectPlan, type Credentials, Driver } from "./shell/driver.ts";
+import { NO_PROPERTIES, type Properties, propertiesFault, type PropertiesOwner } from "./properties.ts";
+import { isReasonCodeOf } from "./reason_codes.ts";
+import { type AuthHandler, type ConnectPlan, type Credentials, Driver } from "./shell/driver.ts";
 import type { MessageHandler } from "./shell/inbox.ts";
 import { stringFault, topicFault, topicFilterFault, utf8Length } from "./topic.ts";
 import { type Endpoint, parseEndpoint } from "./transport/endpoint.ts";
@@ -30,6 +33,11 @@ export interface MQTTClientOptions {
   credentials?: () => Credentials | Promise<Credentials>;
   /** Opens connections in the place of this package's own transports: through a proxy, a tunnel, or a pipe in a test. */
   transport?: OpenTransport;
+  /**
+   * Answers what the broker asks in the course of an enhanced authentication (MQTT 5.0), by the `authentication_method` of the configuration.
+   * What it throws ends the attempt to connect.
+   */
+  onAuth?: AuthHandler;
 }
 
 /** How to connect; each option beats the key of the configuration that means the same. */
@@ -202,6 +210,13 @@ export interface MQTTClientEventMap {
 
 const encoder = new TextEncoder();
 
+/** The dialects that each `protocol_version` stands for, the one to be tried first in front. */
+const DIALECTS: Readonly<Record<ResolvedConfig["protocol_version"], readonly Dialect[]>> = {
+  4: [MQTT_3_1_1],
+  5: [MQTT_5_0],
+  auto: [MQTT_5_0, MQTT_3_1_1],
+};
+
 /** The longest packet, by its Remaining Length (§2.2.3), in bytes. */
 const LARGEST_REMAINING_LENGTH = 268_435_455;
 
@@ -248,18 +263,21 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   constructor(options: MQTTClientOptions = {}) {
     super();
     const config = this.#config = resolveConfig(checkConfig(options.config ?? {}));
-    if (config.protocol_version !== 4) {
-      throw new ConfigError(`protocol_version ${config.protocol_version} is not supported yet: only 4, MQTT 3.1.1, is`);
-    }
     if (config.store !== undefined) throw new ConfigError("store is not supported yet: sessions are kept in memory");
     this.#clientId = options.clientId ?? config.client_id ?? generateClientId();
     const fault = typeof this.#clientId === "string" ? stringFault(this.#clientId) : "it must be a string";
     if (fault !== undefined) throw new TypeError(`Cannot use the client identifier: ${fault}`);
     this.#credentials = options.credentials;
     this.#transport = options.transport;
+    if (options.onAuth !== undefined && typeof options.onAuth !== "function") {
+      throw new TypeError(`onAuth must be a function, not ${typeName(options.onAuth)}`);
+    }
     this.#driver = new Driver({
-      dialect: MQTT_3_1_1,
+      dialects: DIALECTS[config.protocol_version],
       maximumPacketSize: config.maximum_packet_size ?? Infinity,
+      checkPayloadFormat: config.check_payload_format,
+      followRedirects: config.follow_redirects,
+      onAuth: options.onAuth,
       maxQueuedMessages: config.max_queued_messages,
       connectTimeout: config.connect_timeout,
       autoReconnect: config.auto_reconnect,
@@ -273,6 +291,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
       queueFull: config.queue_full,
       queueQos0: config.queue_qos_0,
       maxPublishAttempts: config.max_publish_attempts,
+      topicAliases: config.topic_aliases,
       manualAck: config.manual_ack,
       resubscribe: config.resubscribe,
     }, {
@@ -354,7 +373,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
       cleanStart: options.cleanSession ?? config.cleansession,
       keepAlive: config.keep_alive,
       will: willPacket(config),
-      properties: NO_PROPERTIES,
+      properties: connectProperties(config),
       open: this.#transport ?? transportOpener({
         caFile: options.caFile ?? config.cafile,
         caPath: options.caPath ?? config.capath,
@@ -391,13 +410,18 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * Ends the connection in good order, and with it everything that waits: `deliverMessage()` and publishes not acknowledged reject with
    * `ClientError`, iterators are done. Messages received by then can still be taken. Stops a reconnection. Does nothing when there is nothing to end.
    *
-   * @throws {RangeError} If `drain` is negative.
-   * @see MQTT 3.1.1, §3.14
+   * @throws {RangeError} If `drain` is negative, or the reason code not one that a client may give.
+   * @throws {TypeError} If a property cannot be sent.
+   * @see MQTT 3.1.1, §3.14; MQTT 5.0, §3.14
    */
   disconnect(options: DisconnectOptions = {}): Promise<void> {
     return guard(async () => {
       const { drain = 5, reasonCode = 0, properties = NO_PROPERTIES } = options;
       checkSeconds("drain", drain);
+      if (!isReasonCodeOf("DISCONNECT", reasonCode)) {
+        throw new RangeError(`Cannot disconnect: ${show(reasonCode)} is no reason code of DISCONNECT`);
+      }
+      checkProperties("disconnect", "DISCONNECT", properties);
       await this.#driver.disconnect(drain, reasonCode, properties);
     });
   }
@@ -417,6 +441,20 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    */
   ping(options: SignalOptions = {}): Promise<void> {
     return this.#driver.ping(options.signal);
+  }
+
+  /**
+   * Has the broker authenticate the client once more by the method that it connected with (MQTT 5.0), without an interruption of the
+   * connection.
+   *
+   * @returns a promise that resolves when the broker is content, by this connection or by the next
+   * @throws {RejectedError} If the broker is not; it ends the connection then.
+   * @throws {ClientError} If the configuration has no `authentication_method`, or the client is not connected or ends.
+   * @throws The signal's reason, if it aborts.
+   * @see MQTT 5.0, §4.12.1
+   */
+  reauthenticate(options: SignalOptions = {}): Promise<void> {
+    return this.#driver.reauthenticate(connectProperties(this.#config).authenticationData, options.signal);
   }
 
   /**
@@ -475,6 +513,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
       throw new TypeError(`Cannot publish to ${show(topic)}: retain must be true or false, not ${typeName(retain)}`);
     }
     const properties = options.properties ?? NO_PROPERTIES;
+    if (properties !== NO_PROPERTIES) checkPublishProperties(topic, properties);
     return { type: "PUBLISH", dup: false, qos, retain, topic, packetId: 0, properties, payload };
   }
 
@@ -518,6 +557,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
         throw new TypeError("Cannot subscribe: give a topic filter, or a list of at least one [filter, qos]");
       }
       const subscriptions = entries.map(subscriptionRequest);
+      checkProperties("subscribe", "SUBSCRIBE", properties);
       return await this.#driver.subscribe({ type: "SUBSCRIBE", packetId: 0, subscriptions, properties }, signal);
     });
   }
@@ -540,6 +580,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
       }
       for (const topicFilter of topicFilters) checkFilter("unsubscribe from", topicFilter);
       const { properties = NO_PROPERTIES, signal } = options;
+      checkProperties("unsubscribe", "UNSUBSCRIBE", properties);
       return await this.#driver.unsubscribe({ type: "UNSUBSCRIBE", packetId: 0, topicFilters, properties }, signal);
     });
   }
@@ -715,6 +756,18 @@ function checkFilter(what: string, filter: unknown): void {
   if (fault !== undefined) throw new TypeError(`Cannot ${what} ${show(filter)}: ${fault}`);
 }
 
+function checkProperties(what: string, owner: PropertiesOwner, properties: unknown): void {
+  const fault = properties === NO_PROPERTIES ? undefined : propertiesFault(owner, properties);
+  if (fault !== undefined) throw new fault.error(`Cannot ${what}: ${fault.what}`);
+}
+
+function checkPublishProperties(topic: string, properties: Properties): void {
+  checkProperties(`publish to ${show(topic)}`, "PUBLISH", properties);
+  if (properties.topicAlias !== undefined) {
+    throw new TypeError(`Cannot publish to ${show(topic)}: topic aliases are the client's to assign (topic_aliases)`);
+  }
+}
+
 function checkSeconds(name: string, seconds: unknown): void {
   if (typeof seconds !== "number") throw new TypeError(`${name} must be a number of seconds, not ${typeName(seconds)}`);
   if (!(seconds >= 0)) throw new RangeError(`${name} must be 0 or more seconds, not ${seconds}`);
@@ -733,6 +786,21 @@ function show(value: unknown): string {
 function typeName(value: unknown): string {
   if (value === null) return "null";
   return typeof value === "object" ? value.constructor?.name ?? "object" : typeof value;
+}
+
+/** Gives the properties of CONNECT: those that are configured. */
+function connectProperties(config: ResolvedConfig): Properties {
+  const { authentication_data: data } = config;
+  const properties: Properties = {
+    sessionExpiryInterval: config.session_expiry_interval,
+    receiveMaximum: config.receive_maximum,
+    maximumPacketSize: config.maximum_packet_size,
+    topicAliasMaximum: config.topic_alias_maximum,
+    userProperties: config.user_properties,
+    authenticationMethod: config.authentication_method,
+    authenticationData: typeof data === "string" ? encoder.encode(data) : data,
+  };
+  return Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined));
 }
 
 function willPacket({ will }: ResolvedConfig): WillPacket | undefined {

@@ -10,6 +10,8 @@ export interface ConnectErrorOptions extends ErrorOptions {
   reasonCode?: number;
   /** Whether trying again cannot help. */
   permanent?: boolean;
+  /** Another broker to use (MQTT 5.0). */
+  serverReference?: string;
 }
 
 /** The base of every error that the client throws on purpose, never thrown itself; wrong arguments are `TypeError` and `RangeError`. */
@@ -34,6 +36,8 @@ export class ConnectError extends ClientError {
   readonly reasonCode: number | undefined;
   /** Whether the same attempt, made again, would fail again: bad credentials, a bad certificate, a denied permission, … */
   readonly permanent: boolean;
+  /** The other broker that the refusal names (MQTT 5.0). */
+  readonly serverReference: string | undefined;
 
   /** Takes the message, and what the broker or the runtime said. */
   constructor(message: string, options: ConnectErrorOptions = {}) {
@@ -41,13 +45,38 @@ export class ConnectError extends ClientError {
     this.returnCode = options.returnCode;
     this.reasonCode = options.reasonCode;
     this.permanent = options.permanent ?? false;
+    this.serverReference = options.serverReference;
   }
+}
+
+/** What the broker said when it ended the connection (MQTT 5.0), beside the message. */
+export interface ConnectionLostErrorOptions extends ErrorOptions {
+  /** The reason code of its DISCONNECT. */
+  reasonCode?: number;
+  /** Another broker to use. */
+  serverReference?: string;
+  /** Whether connecting again cannot help. */
+  permanent?: boolean;
 }
 
 /** Says that the link broke and will not come back: `auto_reconnect` is off, or the retries are used up. `cause` is what broke it. */
 export class ConnectionLostError extends ClientError {
   /** The name of the class. */
   override name = "ConnectionLostError";
+  /** The reason code of the DISCONNECT by which the broker ended the connection (MQTT 5.0); `undefined` when none came. */
+  readonly reasonCode: number | undefined;
+  /** The other broker that the broker named in it (MQTT 5.0). */
+  readonly serverReference: string | undefined;
+  /** Whether connecting again would not help: another client has taken the session over, for instance. */
+  readonly permanent: boolean;
+
+  /** Takes the message, and what the broker said. */
+  constructor(message: string, options: ConnectionLostErrorOptions = {}) {
+    super(message, options);
+    this.reasonCode = options.reasonCode;
+    this.serverReference = options.serverReference;
+    this.permanent = options.permanent ?? false;
+  }
 }
 
 /** Says that the broker answered with a reason code of 0x80 or more (MQTT 5.0). */

@@ -59,11 +59,14 @@ export function isReasonCodeOf(type: PacketType, reasonCode: number): boolean {
 }
 
 export const SUCCESS = 0x00;
+export const CONTINUE_AUTHENTICATION = 0x18;
+export const REAUTHENTICATE = 0x19;
 export const MALFORMED_PACKET = 0x81;
 export const PROTOCOL_ERROR = 0x82;
 export const UNSUPPORTED_PROTOCOL_VERSION = 0x84;
 export const PACKET_IDENTIFIER_NOT_FOUND = 0x92;
 export const TOPIC_ALIAS_INVALID = 0x94;
+export const RECEIVE_MAXIMUM_EXCEEDED = 0x93;
 export const PACKET_TOO_LARGE = 0x95;
 export const PAYLOAD_FORMAT_INVALID = 0x99;
 
@@ -72,6 +75,11 @@ export function describeReasonCode(reasonCode: number): string {
   const hex = `0x${reasonCode.toString(16).toUpperCase().padStart(2, "0")}`;
   const name = NAMES.get(reasonCode);
   return name === undefined ? hex : `${name} (${hex})`;
+}
+
+/** The same with the words of the peer, where it gave some. */
+export function describeReason(reasonCode: number, reasonString: string | undefined): string {
+  return describeReasonCode(reasonCode) + (reasonString === undefined ? "" : `, ${reasonString}`);
 }
 
 // The Connect Return codes of 3.1.1 (§3.2.2.3) by number, each with the reason code that means the same.
@@ -96,5 +104,8 @@ export function describeRefusal(returnCode: number, reasonString: string | undef
   return reasonString === undefined ? refusal : `${refusal}, ${reasonString}`;
 }
 
-/** Refusals of a connection that the same attempt, made again, cannot cure. */
-export const PERMANENT_REFUSALS: ReadonlySet<number> = new Set([0x84, 0x85, 0x86, 0x87, 0x8a, 0x8c]);
+/**
+ * Refusals of a connection, and ends of one, that the same attempt, made again, cannot cure. Who connects again after another has taken
+ * the session over takes it back, and so on.
+ */
+export const PERMANENT_REFUSALS: ReadonlySet<number> = new Set([0x84, 0x85, 0x86, 0x87, 0x8a, 0x8c, 0x8e, 0x9d]);

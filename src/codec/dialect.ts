@@ -17,6 +17,10 @@ export interface Dialect {
   readonly protocolVersion: 4 | 5;
   /** Whether AUTH exists; otherwise type 15 is reserved. */
   readonly hasAuth: boolean;
+  /** Whether either side may say why it ends the connection. */
+  readonly hasReasons: boolean;
+  /** Whether SUBSCRIBE may hold an identifier, which the messages carry. */
+  readonly hasSubscriptionIdentifiers: boolean;
   /** Whether UNSUBACK holds a code for each topic filter. */
   readonly hasUnsubackCodes: boolean;
   /** Whether Remaining Length may take more bytes than it need. */

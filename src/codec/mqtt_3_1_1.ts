@@ -6,6 +6,8 @@ import { type Dialect, NO_REASON } from "./dialect.ts";
 export const MQTT_3_1_1: Dialect = {
   protocolVersion: 4,
   hasAuth: false,
+  hasReasons: false,
+  hasSubscriptionIdentifiers: false,
   hasUnsubackCodes: false,
   allowsLongLength: true, // §2.2.3 does not forbid it
   allowsPasswordAlone: false, // [MQTT-3.1.2-22]

@@ -13,6 +13,8 @@ const NO_LOCAL = 0x04, RETAIN_AS_PUBLISHED = 0x08, RESERVED = 0xc0;
 export const MQTT_5_0: Dialect = {
   protocolVersion: 5,
   hasAuth: true,
+  hasReasons: true,
+  hasSubscriptionIdentifiers: true,
   hasUnsubackCodes: true,
   allowsLongLength: false, // [MQTT5-1.5.5-1]
   allowsPasswordAlone: true, // §3.1.2.9

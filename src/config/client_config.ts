@@ -203,6 +203,12 @@ export interface ClientConfig {
    * @default {true}
    */
   topic_aliases?: boolean;
+  /**
+   * Whether a received payload that is said to be UTF-8 must be, or else the connection is ended (MQTT 5.0).
+   *
+   * @default {false}
+   */
+  check_payload_format?: boolean;
   /** Names and values for the broker, in order; a list may repeat names (MQTT 5.0). */
   user_properties?: UserProperties;
   /** The name of the method of enhanced authentication (MQTT 5.0). */

@@ -478,6 +478,12 @@ export const FIELDS = {
     default: true,
     sentence: "Whether outgoing topics are shortened by aliases as far as the broker allows (MQTT 5.0).",
   },
+  check_payload_format: {
+    kind: "boolean",
+    default: false,
+    sentence:
+      "Whether a received payload that is said to be UTF-8 must be, or else the connection is ended (MQTT 5.0).",
+  },
   user_properties: {
     kind: "pairs",
     sentence: "Names and values for the broker, in order; a list may repeat names (MQTT 5.0).",

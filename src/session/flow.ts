@@ -19,6 +19,9 @@ export class Flow<Result> {
 /** A connection attempt from CONNECT to CONNACK. */
 export class ConnectFlow extends Flow<ConnackPacket> {}
 
+/** A re-authentication from AUTH to AUTH. */
+export class AuthFlow extends Flow<void> {}
+
 /** A PINGREQ that somebody waits for. */
 export class PingFlow extends Flow<void> {}
 
@@ -39,6 +42,8 @@ export class PublishFlow extends Flow<ApplicationMessage> {
   sequence = 0;
   /** How many times PUBLISH was sent since the broker last acknowledged anything. */
   attempts = 0;
+  /** When the message is not worth sending any more, if it has not been; infinity: never. */
+  expiresAt = Infinity;
 
   constructor(message: ApplicationMessage) {
     super();

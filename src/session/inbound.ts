@@ -1,8 +1,10 @@
+import { ProtocolError } from "../errors.ts";
 import { type Acknowledger, ApplicationMessage } from "../message.ts";
 import type { PublishPacket, PubrelPacket } from "../packets.ts";
 import { NO_PROPERTIES } from "../properties.ts";
-import { PACKET_IDENTIFIER_NOT_FOUND, SUCCESS } from "../reason_codes.ts";
+import { PACKET_IDENTIFIER_NOT_FOUND, RECEIVE_MAXIMUM_EXCEEDED, SUCCESS } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
+import { InboundTopicAliases } from "./topic_aliases.ts";
 
 /** The messages that are received: delivered once, acknowledged in order (§4.3, §4.6). */
 export class Inbound implements Acknowledger {
@@ -12,6 +14,10 @@ export class Inbound implements Acknowledger {
   readonly #received = new Map<number, ApplicationMessage>();
   /** Messages of the present connection that the application has not acknowledged, or must wait for an earlier one; in order. */
   readonly #pending: Record<1 | 2, Map<ApplicationMessage, boolean>> = { 1: new Map(), 2: new Map() };
+  /** How many messages of the present connection the broker may have unacknowledged, and which it has. */
+  #receiveMaximum = Infinity;
+  readonly #unacknowledged = new Set<ApplicationMessage>();
+  #aliases = new InboundTopicAliases(0);
 
   /** With `manual`, a message is acknowledged when the application says so. */
   constructor(effects: Effects, manual: boolean) {
@@ -19,8 +25,15 @@ export class Inbound implements Acknowledger {
     this.#manual = manual;
   }
 
+  /** Begins on a new connection, on which the broker may use so many topic aliases and have so many messages unacknowledged. */
+  connected(topicAliasMaximum: number, receiveMaximum: number): void {
+    this.#aliases = new InboundTopicAliases(topicAliasMaximum);
+    this.#receiveMaximum = receiveMaximum;
+  }
+
   publish(packet: PublishPacket): void {
-    const { qos, packetId } = packet;
+    const { qos, packetId, properties: { topicAlias } } = packet;
+    if (topicAlias !== undefined) this.#aliases.resolve(packet, topicAlias);
     if (qos === 0) return this.#effects.deliver(new ApplicationMessage(packet));
     const known = qos === 2 ? this.#received.get(packetId) : undefined;
     if (known !== undefined) {
@@ -29,11 +42,22 @@ export class Inbound implements Acknowledger {
       return;
     }
     const message = new ApplicationMessage(packet, this.#manual ? this : undefined);
+    if (this.#receiveMaximum < Infinity) this.#count(message);
     if (qos === 2) this.#received.set(packetId, message);
     if (this.#manual) this.#pending[qos].set(message, false);
     // Before the application can disconnect.
     if (!this.#manual) this.#acknowledge(message);
     this.#effects.deliver(message);
+  }
+
+  /** Counts a message as unacknowledged, which the broker may not have too many of. */
+  #count(message: ApplicationMessage): void {
+    this.#unacknowledged.add(message);
+    if (this.#unacknowledged.size <= this.#receiveMaximum) return;
+    throw new ProtocolError( // [MQTT5-3.3.4-9]
+      `The broker sent more than ${this.#receiveMaximum} messages that are not acknowledged (receive_maximum)`,
+      RECEIVE_MAXIMUM_EXCEEDED,
+    );
   }
 
   release(packet: PubrelPacket): void {
@@ -44,6 +68,7 @@ export class Inbound implements Acknowledger {
     const pubcomp = { type: "PUBCOMP", packetId, reasonCode, properties: NO_PROPERTIES } as const;
     this.#effects.send(pubcomp); // [MQTT-4.3.3-2]
     if (message === undefined) return;
+    this.#unacknowledged.delete(message);
     message.pubrelPacket = packet;
     message.pubcompPacket = pubcomp;
   }
@@ -64,6 +89,7 @@ export class Inbound implements Acknowledger {
   #acknowledge(message: ApplicationMessage): void {
     const { packetId } = message;
     if (message.qos === 1) {
+      this.#unacknowledged.delete(message);
       message.pubackPacket = { type: "PUBACK", packetId, reasonCode: SUCCESS, properties: NO_PROPERTIES };
       this.#effects.send(message.pubackPacket);
     } else {
@@ -77,6 +103,7 @@ export class Inbound implements Acknowledger {
     for (const message of this.#pending[2].keys()) this.#received.delete(message.packetId);
     this.#pending[1].clear();
     this.#pending[2].clear();
+    this.#unacknowledged.clear();
   }
 
   /** Forgets everything: the session is new. */

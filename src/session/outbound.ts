@@ -3,10 +3,12 @@ import { ApplicationMessage } from "../message.ts";
 import type { PubackPacket, PubcompPacket, PublishPacket, PubrecPacket } from "../packets.ts";
 import { NO_PROPERTIES } from "../properties.ts";
 import { Queue } from "../queue.ts";
-import { describeReasonCode, PACKET_IDENTIFIER_NOT_FOUND, PROTOCOL_ERROR, SUCCESS } from "../reason_codes.ts";
+import { describeReason, PACKET_IDENTIFIER_NOT_FOUND, PROTOCOL_ERROR, SUCCESS } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
 import { PublishFlow, type SubscribeFlow, type UnsubscribeFlow } from "./flow.ts";
+import { Limits } from "./limits.ts";
 import type { PacketIdentifiers } from "./packet_identifiers.ts";
+import { OutboundTopicAliases } from "./topic_aliases.ts";
 
 /** The bounds of what waits to be published. */
 export interface OutboundOptions {
@@ -22,6 +24,8 @@ export interface OutboundOptions {
   queueQos0: boolean;
   /** How many sendings with no acknowledgement of anything in between a publish gets. */
   maxPublishAttempts: number;
+  /** Whether topics are shortened by aliases as far as the broker allows. */
+  topicAliases: boolean;
 }
 
 /** After so many sendings in vain only the oldest publish is sent: if a publish makes the broker close the connection, this tells which. */
@@ -29,6 +33,9 @@ const ATTEMPTS_BEFORE_PROBE = 2;
 
 /** How many QoS 2 publishes a broker gets at a time after a connection was lost with more of them under way. */
 const CAUTIOUS_QUOTA = 20;
+
+/** What an alias adds to a packet at the most, in bytes. */
+const TOPIC_ALIAS_SIZE = 5;
 
 /** Dead entries that the queue may hold beside as many live ones. */
 const MAXIMUM_CANCELLED = 64;
@@ -40,6 +47,8 @@ export class Outbound {
   readonly #identifiers: PacketIdentifiers<PublishFlow | SubscribeFlow | UnsubscribeFlow>;
   #connected = false;
   #writable = true;
+  #limits: Limits;
+  #aliases: OutboundTopicAliases | undefined;
   #quota = 0;
   #inFlight = 0;
   /** Those of them that are of QoS 2, and how many of these the broker gets at a time. */
@@ -52,6 +61,8 @@ export class Outbound {
   #queue = new Queue<PublishFlow>();
   #queued = 0;
   #queuedBytes = 0;
+  /** When the first message in the queue expires, at the earliest. */
+  #nextExpiry = Infinity;
   /** QoS 0, in a write buffer that was full. */
   #written: PublishFlow[] = [];
   /** Whether only one publish is sent until the broker acknowledges it; and whether that one is out. */
@@ -66,6 +77,7 @@ export class Outbound {
     this.#effects = effects;
     this.#options = options;
     this.#identifiers = identifiers;
+    this.#limits = new Limits(effects);
   }
 
   /** Publishes under way: sent at least once and not settled. */
@@ -83,21 +95,32 @@ export class Outbound {
     return this.inFlight === 0 && this.#queued === 0 && this.#written.length === 0;
   }
 
+  /** When {@linkcode expire} is to be called next; infinity: not needed. */
+  get deadline(): number {
+    return this.#nextExpiry;
+  }
+
   /**
-   * Sends a message or queues it.
+   * Sends a message or queues it, until `expiresAt` at the latest.
    *
-   * @throws {ClientError} If the queue is full, or would hold QoS 0 though it may not.
+   * @throws {ClientError} If the broker cannot take it, the queue is full, or it would hold QoS 0 though it may not.
    */
-  publish(packet: PublishPacket): PublishFlow {
+  publish(packet: PublishPacket, expiresAt: number): PublishFlow {
     const flow = new PublishFlow(new ApplicationMessage(packet));
     if (!this.#connected) this.#makeRoom(flow);
-    else if (this.#maySend(flow) && this.#queued === 0 && this.#resend.length === 0) {
-      this.#transmit(flow);
-      return flow;
+    else {
+      const fault = this.#limits.publishFault(packet);
+      if (fault !== undefined) throw refused(packet, fault);
+      if (this.#maySend(flow) && this.#queued === 0 && this.#resend.length === 0) {
+        this.#transmit(flow);
+        return flow;
+      }
     }
     this.#queue.push(flow);
     this.#queued++;
     this.#queuedBytes += flow.size;
+    flow.expiresAt = expiresAt;
+    if (expiresAt < this.#nextExpiry) this.#nextExpiry = expiresAt;
     return flow;
   }
 
@@ -106,9 +129,30 @@ export class Outbound {
     flow.detach();
     if (flow.state !== "queued") return;
     this.#discard(flow);
-    if (this.#queue.length > 2 * this.#queued + MAXIMUM_CANCELLED) {
-      for (const waiting of this.#queue.takeAll()) if (waiting.state === "queued") this.#queue.push(waiting);
+    if (this.#queue.length > 2 * this.#queued + MAXIMUM_CANCELLED) this.#compact();
+  }
+
+  /** Removes the flows from the queue that do not wait there any more. */
+  #compact(): void {
+    for (const flow of this.#queue.takeAll()) if (flow.state === "queued") this.#queue.push(flow);
+  }
+
+  /** Drops the messages from the queue that have expired. */
+  expire(now: number): void {
+    if (now < this.#nextExpiry) return;
+    this.#nextExpiry = Infinity;
+    const expired: PublishFlow[] = [];
+    for (const flow of this.#queue.takeAll()) {
+      if (flow.state !== "queued") continue;
+      if (flow.expiresAt > now) {
+        this.#queue.push(flow);
+        if (flow.expiresAt < this.#nextExpiry) this.#nextExpiry = flow.expiresAt;
+      } else {
+        this.#discard(flow);
+        expired.push(flow);
+      }
     }
+    for (const flow of expired) flow.fail(expiredError(flow.packet));
   }
 
   #discard(flow: PublishFlow): void {
@@ -156,7 +200,7 @@ export class Outbound {
     const packet = flow.packet;
     if (packet.qos === 0) {
       flow.state = "settled";
-      if (this.#send(packet)) return;
+      if (this.#sendPublish(packet)) return;
       flow.state = "written";
       this.#written.push(flow);
       return;
@@ -170,12 +214,17 @@ export class Outbound {
     if (packet.packetId === 0) {
       if (flow.order === 0) flow.order = flow.sequence = ++this.#order;
       packet.packetId = this.#identifiers.assign(flow);
-      this.#send(packet);
+      this.#sendPublish(packet);
     } else {
       // A packet that was handed out is not changed.
       flow.message.publishPacket = { ...packet, dup: true }; // [MQTT-3.3.1-1]
-      this.#send(flow.packet);
+      this.#sendPublish(flow.packet);
     }
+  }
+
+  #sendPublish(packet: PublishPacket): boolean {
+    const shortens = this.#aliases !== undefined && this.#limits.roomFor(packet) >= TOPIC_ALIAS_SIZE;
+    return this.#send(shortens && this.#aliases !== undefined ? this.#aliases.shorten(packet) : packet);
   }
 
   #release(flow: PublishFlow): void {
@@ -190,7 +239,7 @@ export class Outbound {
   }
 
   /** Sends what waits, as far as the window and the write buffer allow. */
-  pump(): void {
+  pump(now: number): void {
     while (this.#connected) {
       const resent = this.#resend.peek();
       const flow = resent ?? this.#queue.peek();
@@ -203,16 +252,32 @@ export class Outbound {
         this.#queued--;
         this.#queuedBytes -= flow.size;
       }
+      if (flow.packet.packetId === 0 && !this.#isWorthSending(flow, now)) continue;
       this.#transmit(flow);
       if (flow.packet.qos === 0 && flow.state === "settled") flow.settle(flow.message);
     }
   }
 
+  /** Checks a message that has waited before it is sent; one that must not be fails. */
+  #isWorthSending(flow: PublishFlow, now: number): boolean {
+    const { packet, expiresAt } = flow;
+    const fault = this.#limits.publishFault(packet);
+    if (fault === undefined && expiresAt === Infinity) return true;
+    if (fault !== undefined || expiresAt <= now) {
+      flow.state = "settled";
+      flow.fail(fault === undefined ? expiredError(packet) : refused(packet, fault));
+      return false;
+    }
+    const messageExpiryInterval = Math.ceil(expiresAt - now);
+    flow.message.publishPacket = { ...packet, properties: { ...packet.properties, messageExpiryInterval } };
+    return true;
+  }
+
   /** Goes on when the write buffer takes more. */
-  writable(): void {
+  writable(now: number): void {
     this.#writable = true;
     this.#settleWritten();
-    this.pump();
+    this.pump(now);
   }
 
   #settleWritten(): void {
@@ -273,23 +338,27 @@ export class Outbound {
     // A PUBCOMP that knows the identifier no more ends the flow as well as any other [MQTT-4.3.3].
     if (answer.reasonCode < 0x80 || answer.type === "PUBCOMP") flow.settle(flow.message);
     else {
-      const { reasonString } = answer.properties;
+      const { reasonCode, properties: { reasonString } } = answer;
+      const reason = describeReason(reasonCode, reasonString);
       flow.fail(
         new RejectedError(
-          `The broker rejected the publish to "${flow.packet.topic}": ${describeReasonCode(answer.reasonCode)}` +
-            (reasonString === undefined ? "" : `, ${reasonString}`),
-          answer.reasonCode,
+          `The broker rejected the publish to "${flow.packet.topic}": ${reason}`,
+          reasonCode,
           reasonString,
         ),
       );
     }
   }
 
-  /** Begins on a new connection, which takes `quota` publishes at a time. */
-  connected(sessionPresent: boolean, quota: number): void {
+  /** Begins on a new connection, to a broker that has these limits. */
+  connected(sessionPresent: boolean, limits: Limits): void {
     this.#connected = this.#writable = true;
     this.#acknowledged = false;
-    this.#quota = Math.min(quota, this.#options.maxInflight);
+    this.#limits = limits;
+    this.#quota = Math.min(limits.receiveMaximum, this.#options.maxInflight);
+    const { topicAliasMaximum } = limits;
+    const shortens = this.#options.topicAliases && topicAliasMaximum > 0;
+    this.#aliases = shortens ? new OutboundTopicAliases(topicAliasMaximum) : undefined;
     this.#inFlight = this.#inFlightQos2 = 0;
     const flows = this.#resend.takeAll();
     if (!sessionPresent) {
@@ -356,6 +425,7 @@ export class Outbound {
       flow.fail(error);
     }
     this.#queued = this.#queuedBytes = 0;
+    this.#nextExpiry = Infinity;
   }
 }
 
@@ -366,6 +436,16 @@ function isReleased(flow: PublishFlow): boolean {
 
 function isUnreleased(flow: PublishFlow): boolean {
   return !isReleased(flow);
+}
+
+function refused({ topic }: PublishPacket, fault: string): ClientError {
+  return new ClientError(`Cannot publish to "${topic}": ${fault}`);
+}
+
+function expiredError({ topic, properties: { messageExpiryInterval } }: PublishPacket): ClientError {
+  return new ClientError(
+    `The publish to "${topic}" expired before it could be sent (message expiry interval of ${messageExpiryInterval} s)`,
+  );
 }
 
 function unexpected(type: string, packetId: number, why: string): ProtocolError {

@@ -1,8 +1,9 @@
-import { ProtocolError } from "../errors.ts";
+import { ClientError, ProtocolError } from "../errors.ts";
 import type { SubackPacket, UnsubackPacket } from "../packets.ts";
 import { PROTOCOL_ERROR } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
 import { type PublishFlow, SubscribeFlow, UnsubscribeFlow } from "./flow.ts";
+import { Limits } from "./limits.ts";
 import type { PacketIdentifiers } from "./packet_identifiers.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
@@ -12,8 +13,11 @@ type RequestFlow = SubscribeFlow | UnsubscribeFlow;
 export class Requests {
   readonly #effects: Effects;
   readonly #identifiers: PacketIdentifiers<PublishFlow | RequestFlow>;
-  readonly #subscriptions = new Subscriptions();
+  readonly subscriptions = new Subscriptions();
   #connected = false;
+  #limits: Limits;
+  /** Whether a SUBSCRIBE is given an identifier, by which its messages are known. */
+  #identifies = false;
   #sent = new Set<RequestFlow>();
   /** For a connection or a packet identifier; in order. */
   #waiting = new Set<RequestFlow>();
@@ -21,6 +25,7 @@ export class Requests {
   constructor(effects: Effects, identifiers: PacketIdentifiers<PublishFlow | RequestFlow>) {
     this.#effects = effects;
     this.#identifiers = identifiers;
+    this.#limits = new Limits(effects);
   }
 
   /** How many were sent and are not answered. */
@@ -44,10 +49,21 @@ export class Requests {
     for (const flow of this.#waiting) {
       if (this.#identifiers.exhausted) return;
       this.#waiting.delete(flow);
+      if (flow instanceof SubscribeFlow && !this.#prepare(flow)) continue;
       this.#sent.add(flow);
       flow.packet.packetId = this.#identifiers.assign(flow);
       this.#effects.send(flow.packet);
     }
+  }
+
+  /** Gives a SUBSCRIBE its identifier. One that the broker cannot grant fails. */
+  #prepare(flow: SubscribeFlow): boolean {
+    if (this.#identifies) flow.packet = this.subscriptions.identify(flow.packet);
+    const fault = this.#limits.subscribeFault(flow.packet);
+    if (fault === undefined) return true;
+    const filters = flow.packet.subscriptions.map(({ topicFilter }) => `"${topicFilter}"`).join(", ");
+    flow.fail(new ClientError(`Cannot subscribe to ${filters}: ${fault}`));
+    return false;
   }
 
   suback(packet: SubackPacket): void {
@@ -60,7 +76,7 @@ export class Requests {
         `SUBACK holds ${packet.reasonCodes.length} codes for ${subscriptions.length} subscriptions`,
       );
     }
-    this.#subscriptions.granted(flow.packet, packet.reasonCodes);
+    this.subscriptions.granted(flow.packet, packet.reasonCodes);
     this.#settle(flow, packet.reasonCodes);
   }
 
@@ -72,7 +88,7 @@ export class Requests {
     if (reasonCodes.length !== topicFilters.length) {
       throw this.#fail(flow, `UNSUBACK holds ${reasonCodes.length} codes for ${topicFilters.length} topic filters`);
     }
-    this.#subscriptions.removed(topicFilters.filter((_, i) => reasonCodes[i] < 0x80));
+    this.subscriptions.removed(topicFilters.filter((_, i) => reasonCodes[i] < 0x80));
     this.#settle(flow, reasonCodes);
   }
 
@@ -91,13 +107,18 @@ export class Requests {
     return error;
   }
 
-  /** Begins on a new connection; with `restore`, what was granted before is asked for again before anything else. */
-  connected(restore: boolean): void {
+  /**
+   * Begins on a new connection, to a broker that has these limits; with `restore`, what was granted before is asked for again before
+   * anything else. With `identifies`, the broker knows subscription identifiers.
+   */
+  connected(restore: boolean, limits: Limits, identifies: boolean): void {
     this.#connected = true;
+    this.#limits = limits;
+    this.#identifies = identifies;
     const waiting = this.#waiting;
     this.#waiting = new Set();
     if (restore) {
-      for (const packet of this.#subscriptions.packets()) this.#waiting.add(new SubscribeFlow(packet, true));
+      for (const packet of this.subscriptions.packets()) this.#waiting.add(new SubscribeFlow(packet, true));
     }
     for (const flow of waiting) {
       const superseded = restore && flow instanceof SubscribeFlow && flow.restores;
@@ -127,6 +148,6 @@ export class Requests {
 
   /** Forgets what was granted. */
   reset(): void {
-    this.#subscriptions.clear();
+    this.subscriptions.clear();
   }
 }

@@ -1,23 +1,34 @@
-import { ProtocolError } from "../errors.ts";
+import { ClientError, ConnectionLostError, ProtocolError, RejectedError } from "../errors.ts";
 import type { ApplicationMessage } from "../message.ts";
 import type {
+  AuthPacket,
   ConnackPacket,
   ConnectPacket,
+  DisconnectPacket,
   Packet,
   PublishPacket,
   SubscribePacket,
   UnsubscribePacket,
 } from "../packets.ts";
-import type { Properties } from "../properties.ts";
-import { PROTOCOL_ERROR } from "../reason_codes.ts";
+import { NO_PROPERTIES, type Properties } from "../properties.ts";
+import {
+  CONTINUE_AUTHENTICATION,
+  describeReason,
+  PERMANENT_REFUSALS,
+  PROTOCOL_ERROR,
+  REAUTHENTICATE,
+  SUCCESS,
+} from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
-import { ConnectFlow, PingFlow, PublishFlow, SubscribeFlow, UnsubscribeFlow } from "./flow.ts";
+import { AuthFlow, ConnectFlow, PingFlow, PublishFlow, SubscribeFlow, UnsubscribeFlow } from "./flow.ts";
 import { Inbound } from "./inbound.ts";
 import { KeepAlive, type KeepAliveOptions } from "./keep_alive.ts";
+import { Limits } from "./limits.ts";
 import { Outbound, type OutboundOptions } from "./outbound.ts";
 import { PacketIdentifiers } from "./packet_identifiers.ts";
 import { Queue } from "../queue.ts";
 import { Requests } from "./requests.ts";
+import type { Subscriptions } from "./subscriptions.ts";
 
 /** What a session is told at its beginning; durations in seconds. */
 export interface SessionOptions extends KeepAliveOptions, OutboundOptions {
@@ -27,11 +38,21 @@ export interface SessionOptions extends KeepAliveOptions, OutboundOptions {
   resubscribe: boolean;
 }
 
+/** What the protocol of a connection knows, by its version. */
+export interface ProtocolFeatures {
+  /** Whether either side may say why it ends the connection, and ask for authentication. */
+  readonly hasReasons: boolean;
+  /** Whether subscriptions may have identifiers. */
+  readonly hasSubscriptionIdentifiers: boolean;
+}
+
+const NO_FEATURES: ProtocolFeatures = { hasReasons: false, hasSubscriptionIdentifiers: false };
+
 /** What the state of the connection allows: nothing, CONNACK, everything, nothing but to be ignored. */
 type State = "disconnected" | "connecting" | "connected" | "closing";
 
 /** A flow that somebody may cease to wait for. */
-export type CancellableFlow = PublishFlow | SubscribeFlow | UnsubscribeFlow | PingFlow;
+export type CancellableFlow = PublishFlow | SubscribeFlow | UnsubscribeFlow | PingFlow | AuthFlow;
 
 /**
  * The client's side of an MQTT session (§4.1): packets and commands go in, effects come out, at once and in order. It waits for
@@ -47,6 +68,11 @@ export class Session {
   readonly #keepAlive: KeepAlive;
   #state: State = "disconnected";
   #connect: { packet: ConnectPacket; flow: ConnectFlow; now: number } | undefined;
+  #features = NO_FEATURES;
+  /** The method by which the present connection is authenticated, if by any. */
+  #authenticationMethod: string | undefined;
+  /** Those who wait for an authentication on the connection that is up, or for the next connection, which begins with one. */
+  #authenticating = new Set<AuthFlow>();
   /** Pings sent and not answered; one that nobody waits for is `undefined`. */
   #pings = new Queue<{ flow: PingFlow | undefined; now: number }>();
   /** Pings for the next connection. */
@@ -89,25 +115,29 @@ export class Session {
 
   /** When {@linkcode tick} is to be called next; infinity: not needed. */
   get deadline(): number {
-    return this.#state === "connected" ? this.#keepAlive.deadline : Infinity;
+    const { deadline } = this.#outbound;
+    return this.#state === "connected" ? Math.min(deadline, this.#keepAlive.deadline) : deadline;
   }
 
   /** Opens the protocol on a new connection; the flow settles with CONNACK, whatever it says. */
-  connect(packet: ConnectPacket, now: number): ConnectFlow {
+  connect(packet: ConnectPacket, now: number, features: ProtocolFeatures = NO_FEATURES): ConnectFlow {
     const flow = new ConnectFlow();
     this.#connect = { packet, flow, now };
+    this.#features = features;
+    this.#authenticationMethod = packet.properties.authenticationMethod;
     this.#state = "connecting";
     this.#effects.send(packet);
     return flow;
   }
 
   /**
-   * Publishes a message, now or when the connection, the window and the write buffer allow it. The packet is kept.
+   * Publishes a message, now or when the connection, the window and the write buffer allow it, until `expiresAt` at the latest. The packet
+   * is kept.
    *
-   * @throws {ClientError} If the offline queue does not take it.
+   * @throws {ClientError} If the broker cannot take it, or the offline queue does not.
    */
-  publish(packet: PublishPacket): PublishFlow {
-    return this.#outbound.publish(packet);
+  publish(packet: PublishPacket, expiresAt = Infinity): PublishFlow {
+    return this.#outbound.publish(packet, expiresAt);
   }
 
   subscribe(packet: SubscribePacket): SubscribeFlow {
@@ -141,7 +171,36 @@ export class Session {
     else if (flow instanceof PingFlow) {
       flow.detach();
       this.#waitingPings.delete(flow);
+    } else if (flow instanceof AuthFlow) {
+      flow.detach();
+      this.#authenticating.delete(flow);
     } else this.#requests.cancel(flow);
+  }
+
+  /**
+   * Has the broker authenticate the client once more, with this to begin with (MQTT 5.0, §4.12.1).
+   *
+   * @throws {ClientError} If the connection was not authenticated by a method.
+   */
+  reauthenticate(data: Uint8Array | undefined): AuthFlow {
+    if (this.#authenticationMethod === undefined) {
+      throw new ClientError("Cannot re-authenticate: the connection has no authentication_method");
+    }
+    const flow = new AuthFlow();
+    this.#authenticating.add(flow);
+    if (this.#state === "connected") this.#sendAuth(REAUTHENTICATE, data);
+    return flow;
+  }
+
+  /** Answers the broker's challenge. */
+  authenticate(data: Uint8Array): void {
+    if (this.#state === "connecting" || this.#state === "connected") this.#sendAuth(CONTINUE_AUTHENTICATION, data);
+  }
+
+  #sendAuth(reasonCode: number, authenticationData: Uint8Array | undefined): void {
+    const properties: Properties = { authenticationMethod: this.#authenticationMethod };
+    if (authenticationData !== undefined) properties.authenticationData = authenticationData;
+    this.#effects.send({ type: "AUTH", reasonCode, properties });
   }
 
   /** Sends DISCONNECT; nothing may be sent after it. */
@@ -150,6 +209,18 @@ export class Session {
     this.#effects.send({ type: "DISCONNECT", reasonCode, properties });
     this.linkLost(undefined);
     this.#state = "closing";
+  }
+
+  /** Tells the broker, if it understands, that it broke the protocol. Gives whether it is told; nothing may be sent after it. */
+  complain(reasonCode: number): boolean {
+    if (this.#state !== "connected" || !this.#features.hasReasons) return false;
+    this.disconnect(reasonCode, NO_PROPERTIES);
+    return true;
+  }
+
+  /** What was subscribed to. */
+  get subscriptions(): Subscriptions {
+    return this.#requests.subscriptions;
   }
 
   /** Acknowledges a received message for the application. */
@@ -170,32 +241,68 @@ export class Session {
         return this.#inbound.publish(packet);
       case "PUBACK":
         this.#outbound.puback(packet);
-        return this.#goOn();
+        return this.#goOn(now);
       case "PUBREC":
         this.#outbound.pubrec(packet);
-        return this.#goOn();
+        return this.#goOn(now);
       case "PUBREL":
         return this.#inbound.release(packet);
       case "PUBCOMP":
         this.#outbound.pubcomp(packet);
-        return this.#goOn();
+        return this.#goOn(now);
       case "SUBACK":
         this.#requests.suback(packet);
-        return this.#goOn();
+        return this.#goOn(now);
       case "UNSUBACK":
         this.#requests.unsuback(packet);
-        return this.#goOn();
+        return this.#goOn(now);
       case "PINGRESP":
         return this.#pingresp(now);
-      default:
-        throw new ProtocolError(`Unexpected ${packet.type} from the broker`, PROTOCOL_ERROR);
+      case "AUTH":
+        return this.#receiveAuth(packet);
+      case "DISCONNECT":
+        if (this.#features.hasReasons) throw this.#ended(packet);
     }
+    throw new ProtocolError(`Unexpected ${packet.type} from the broker`, PROTOCOL_ERROR);
+  }
+
+  /** Gives the error for a connection that the broker has ended. Who waits for an authentication hears that it has failed. */
+  #ended({ reasonCode, properties: { reasonString, serverReference } }: DisconnectPacket): ConnectionLostError {
+    const reason = describeReason(reasonCode, reasonString);
+    if (reasonCode >= 0x80) {
+      const error = new RejectedError(`The broker rejected the authentication: ${reason}`, reasonCode, reasonString);
+      for (const flow of this.#takeAuthenticating()) flow.fail(error);
+    }
+    return new ConnectionLostError(`The broker ended the connection: ${reason}`, {
+      reasonCode,
+      serverReference,
+      permanent: PERMANENT_REFUSALS.has(reasonCode),
+    });
+  }
+
+  #takeAuthenticating(): AuthFlow[] {
+    const flows = [...this.#authenticating];
+    this.#authenticating.clear();
+    return flows;
+  }
+
+  #receiveAuth(packet: AuthPacket): void {
+    const method = this.#authenticationMethod;
+    if (method === undefined || packet.properties.authenticationMethod !== method) {
+      throw new ProtocolError( // [MQTT5-4.12.0-5]
+        `Unexpected AUTH from the broker: its method is not ${method === undefined ? "asked for" : `"${method}"`}`,
+        PROTOCOL_ERROR,
+      );
+    }
+    if (packet.reasonCode === CONTINUE_AUTHENTICATION) this.#effects.challenge(packet);
+    else if (packet.reasonCode === SUCCESS) { for (const flow of this.#takeAuthenticating()) flow.settle(); }
+    else throw new ProtocolError("The broker may not begin a re-authentication", PROTOCOL_ERROR);
   }
 
   /** Sends what waits, after an answer that may have freed a packet identifier or a place in the window. */
-  #goOn(): void {
+  #goOn(now: number): void {
     this.#requests.pump();
-    this.#outbound.pump();
+    this.#outbound.pump(now);
   }
 
   #pingresp(now: number): void {
@@ -208,6 +315,9 @@ export class Session {
 
   #receiveConnack(packet: Packet, now: number): void {
     const connect = this.#connect;
+    if (connect !== undefined && packet.type === "AUTH" && packet.reasonCode === CONTINUE_AUTHENTICATION) {
+      return this.#receiveAuth(packet);
+    }
     if (connect === undefined || packet.type !== "CONNACK") {
       throw new ProtocolError(`Unexpected ${packet.type} from the broker before CONNACK`, PROTOCOL_ERROR);
     }
@@ -231,16 +341,21 @@ export class Session {
       this.#identifiers.reset();
       this.#inbound.reset();
     }
-    this.#outbound.connected(connack.sessionPresent, connack.properties.receiveMaximum ?? 65_535);
-    this.#requests.connected(this.#options.resubscribe && !connack.sessionPresent);
+    const { topicAliasMaximum = 0, receiveMaximum = Infinity } = connect.properties;
+    this.#inbound.connected(topicAliasMaximum, receiveMaximum);
+    const limits = new Limits(this.#effects, connack.properties);
+    this.#outbound.connected(connack.sessionPresent, limits);
+    const identifies = this.#features.hasSubscriptionIdentifiers && limits.subscriptionIdentifiersAvailable;
+    this.#requests.connected(this.#options.resubscribe && !connack.sessionPresent, limits, identifies);
     for (const flow of this.#waitingPings) this.#ping(flow, now);
     this.#waitingPings.clear();
-    this.#outbound.pump();
+    for (const flow of this.#takeAuthenticating()) flow.settle(); // by the connection itself
+    this.#outbound.pump(now);
   }
 
   /** Notes that the write buffer takes more. */
-  writable(): void {
-    this.#outbound.writable();
+  writable(now: number): void {
+    this.#outbound.writable(now);
   }
 
   /** Notes that bytes were written, and whether nothing is left to be. */
@@ -264,6 +379,7 @@ export class Session {
 
   /** Does what is due. Gives whether the broker has left a ping unanswered for too long, so that the connection is dead. */
   tick(now: number): boolean {
+    this.#outbound.expire(now);
     if (this.#state !== "connected") return false;
     const verdict = this.#keepAlive.check(now);
     if (verdict === "ping") this.#ping(undefined, now);
@@ -289,7 +405,7 @@ export class Session {
     this.#requests.end(error);
     const pings = [...this.#waitingPings];
     this.#waitingPings.clear();
-    for (const flow of pings) flow.fail(error);
+    for (const flow of [...pings, ...this.#takeAuthenticating()]) flow.fail(error);
   }
 
   /** Forgets the subscriptions to restore, and with `clean` the rest of the session too. */

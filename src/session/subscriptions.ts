@@ -1,4 +1,6 @@
+import type { ApplicationMessage } from "../message.ts";
 import type { SubscribePacket, SubscriptionRequest } from "../packets.ts";
+import { matchTopic } from "../topic.ts";
 
 /** A granted subscription, and the SUBSCRIBE that asked for it. */
 interface Granted {
@@ -6,23 +8,87 @@ interface Granted {
   packet: SubscribePacket;
 }
 
-/** The subscriptions that the broker has granted, to ask for again when it has lost them. */
+/** The largest Subscription Identifier (MQTT 5.0, §3.8.2.1.2). */
+const LARGEST_IDENTIFIER = 268_435_455;
+
+/** The subscriptions that the broker has granted, to ask for again when it has lost them, and to tell whose message one is. */
 export class Subscriptions {
   readonly #granted = new Map<string, Granted>();
+  /** The topic filters of each Subscription Identifier that was sent, and the identifier of each of them that was sent last. */
+  readonly #filtersOf = new Map<number, Set<string>>();
+  readonly #identifierOf = new Map<string, number>();
+  #nextIdentifier = 1;
+  #version = 0;
+
+  /** Changes whenever {@linkcode concerns} may answer otherwise than before. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Gives the packet with a Subscription Identifier, its own if it has one, and notes what that stands for. */
+  identify(packet: SubscribePacket): SubscribePacket {
+    this.#version++;
+    const subscriptionIdentifier = packet.properties.subscriptionIdentifier ?? this.#newIdentifier();
+    const filters = this.#filtersOf.get(subscriptionIdentifier) ?? new Set();
+    for (const { topicFilter } of packet.subscriptions) {
+      this.#forgetIdentifier(topicFilter);
+      this.#identifierOf.set(topicFilter, subscriptionIdentifier);
+      filters.add(topicFilter);
+    }
+    this.#filtersOf.set(subscriptionIdentifier, filters);
+    return { ...packet, properties: { ...packet.properties, subscriptionIdentifier } };
+  }
+
+  #newIdentifier(): number {
+    while (this.#filtersOf.has(this.#nextIdentifier)) {
+      this.#nextIdentifier = this.#nextIdentifier % LARGEST_IDENTIFIER + 1;
+    }
+    return this.#nextIdentifier;
+  }
+
+  #forgetIdentifier(filter: string): void {
+    const identifier = this.#identifierOf.get(filter);
+    if (identifier === undefined) return;
+    this.#version++;
+    this.#identifierOf.delete(filter);
+    const filters = this.#filtersOf.get(identifier);
+    filters?.delete(filter);
+    if (filters?.size === 0) this.#filtersOf.delete(identifier);
+  }
+
+  /**
+   * Tells whether a message is for whoever subscribed to a topic filter: by the identifiers that the broker has put on it where it is
+   * known which they are, otherwise by its topic.
+   */
+  concerns(message: ApplicationMessage, filter: string): boolean {
+    if (!matchTopic(filter, message.topic)) return false;
+    const { subscriptionIdentifiers } = message.properties;
+    const identifier = this.#identifierOf.get(filter);
+    if (subscriptionIdentifiers === undefined || identifier === undefined) return true;
+    return subscriptionIdentifiers.includes(identifier) ||
+      !subscriptionIdentifiers.every((known) => this.#filtersOf.has(known));
+  }
 
   /** Notes what the broker answered to a SUBSCRIBE. */
   granted(packet: SubscribePacket, reasonCodes: number[]): void {
     for (const [i, request] of packet.subscriptions.entries()) {
       if (reasonCodes[i] < 0x80) this.#granted.set(request.topicFilter, { request, packet });
+      else if (!this.#granted.has(request.topicFilter)) this.#forgetIdentifier(request.topicFilter);
     }
   }
 
   removed(topicFilters: string[]): void {
-    for (const topicFilter of topicFilters) this.#granted.delete(topicFilter);
+    for (const topicFilter of topicFilters) {
+      this.#granted.delete(topicFilter);
+      this.#forgetIdentifier(topicFilter);
+    }
   }
 
   clear(): void {
+    this.#version++;
     this.#granted.clear();
+    this.#filtersOf.clear();
+    this.#identifierOf.clear();
   }
 
   /** Gives the packets that ask for all of them, grouped as they were asked for at first: some brokers limit the entries of a packet. */

@@ -14,6 +14,15 @@ const MOST_UNSENT = 1024 * 1024;
 /** The most bytes written at a time, so that progress shows on a slow line. */
 const LARGEST_WRITE = 256 * 1024;
 
+/** How a connection reads and writes. */
+export interface ConnectionOptions {
+  dialect: Dialect;
+  /** The size of the largest packet to accept, in bytes. */
+  maximumPacketSize: number;
+  /** Whether a payload that is said to be UTF-8 is checked. */
+  checkPayloadFormat: boolean;
+}
+
 /** What a connection tells. */
 export interface ConnectionListener {
   /** Bytes were written; `all`: and nothing is left to be. */
@@ -41,14 +50,13 @@ export class Connection {
 
   constructor(
     transport: Transport,
-    dialect: Dialect,
-    maximumPacketSize: number,
+    { dialect, maximumPacketSize, checkPayloadFormat }: ConnectionOptions,
     traffic: Traffic,
     listener: ConnectionListener,
   ) {
     this.#transport = transport;
     this.#encoder = new Encoder(dialect, HIGH_WATER);
-    this.#decoder = new Decoder(dialect, maximumPacketSize);
+    this.#decoder = new Decoder(dialect, maximumPacketSize, checkPayloadFormat);
     this.#traffic = traffic;
     this.#listener = listener;
   }
@@ -56,6 +64,16 @@ export class Connection {
   /** What the connection broke on or was closed for. */
   get error(): unknown {
     return this.#error;
+  }
+
+  /** How large a packet the broker accepts, in bytes. */
+  set maximumPacketSize(bytes: number) {
+    this.#encoder.maximumPacketSize = bytes;
+  }
+
+  /** Gives the size in bytes of a packet. */
+  sizeOf(packet: Packet): number {
+    return this.#encoder.sizeOf(packet);
   }
 
   /** Whether packets may still be received. */
@@ -110,7 +128,7 @@ export class Connection {
   }
 
   /** Waits until everything sent is written, or the connection is closed. */
-  async #flush(): Promise<void> {
+  async flush(): Promise<void> {
     while (!this.#closed && this.#encoder.length > 0) {
       this.#startWriting();
       await this.#writing;
@@ -162,7 +180,7 @@ export class Connection {
   async end(): Promise<void> {
     this.#ending = true;
     this.#listener.closed();
-    await this.#flush();
+    await this.flush();
     try {
       if (this.#transport.closeWrite === undefined) this.close();
       else if (!this.#closed) await this.#transport.closeWrite();

@@ -4,6 +4,7 @@ import { ClientError, ConnectError, ConnectionLostError, ProtocolError } from ".
 import { type Stats, Traffic } from "../observe/stats.ts";
 import type { ApplicationMessage } from "../message.ts";
 import type {
+  AuthPacket,
   ConnackPacket,
   ConnectPacket,
   Packet,
@@ -13,16 +14,16 @@ import type {
   WillPacket,
 } from "../packets.ts";
 import type { Properties } from "../properties.ts";
-import { describeRefusal, PERMANENT_REFUSALS } from "../reason_codes.ts";
+import { describeRefusal, PERMANENT_REFUSALS, UNSUPPORTED_PROTOCOL_VERSION } from "../reason_codes.ts";
 import type { Effects } from "../session/effects.ts";
 import type { Flow } from "../session/flow.ts";
 import { type CancellableFlow, Session, type SessionOptions } from "../session/session.ts";
-import type { Endpoint } from "../transport/endpoint.ts";
+import { type Endpoint, parseServerReference } from "../transport/endpoint.ts";
 import { connectError } from "../transport/connect_error.ts";
 import type { OpenTransport } from "../transport/transport.ts";
 import { stringFault } from "../topic.ts";
 import { backoff } from "./backoff.ts";
-import { Connection, type ConnectionListener } from "./connection.ts";
+import { Connection, type ConnectionListener, type ConnectionOptions } from "./connection.ts";
 import { Inbox } from "./inbox.ts";
 
 /** What the client logs in with. */
@@ -32,6 +33,19 @@ export interface Credentials {
   /** The password; a string is sent as UTF-8. */
   password?: string | Uint8Array;
 }
+
+/** What a broker asks in the course of an enhanced authentication (MQTT 5.0, §4.12). */
+export interface AuthChallenge {
+  /** The authentication method. */
+  method: string;
+  /** What the method has the broker say; `undefined` where it says nothing. */
+  data: Uint8Array | undefined;
+  /** All properties of the broker's AUTH. */
+  properties: Properties;
+}
+
+/** Answers a challenge with what the method has the client say. */
+export type AuthHandler = (challenge: AuthChallenge) => Uint8Array | Promise<Uint8Array>;
 
 /** How to connect, kept for reconnections. Durations are in seconds. */
 export interface ConnectPlan {
@@ -48,15 +62,18 @@ export interface ConnectPlan {
 }
 
 /** What holds for all connections of a client. Durations are in seconds. */
-export interface DriverOptions extends SessionOptions {
-  dialect: Dialect;
-  maximumPacketSize: number;
+export interface DriverOptions extends SessionOptions, Omit<ConnectionOptions, "dialect"> {
+  /** At least one; the next is tried with a broker that refuses the one before. */
+  dialects: readonly Dialect[];
   maxQueuedMessages: number;
   connectTimeout: number;
   autoReconnect: boolean;
   /** Negative: no end. */
   reconnectRetries: number;
   reconnectMaxInterval: number;
+  /** How many times in a row the client goes where a broker sends it. */
+  followRedirects: number;
+  onAuth: AuthHandler | undefined;
 }
 
 /** What a driver tells. */
@@ -126,6 +143,14 @@ export class Driver implements Effects, ConnectionListener {
   /** Those who wait for the link to be up. */
   #connecting = new Set<PromiseWithResolvers<ConnackPacket>>();
   #connection: Connection | undefined;
+  /** How many of the dialects each broker has refused, by its URI. */
+  readonly #refusedDialects = new Map<string, number>();
+  /** Where it is connected to, or was last. */
+  #endpoint: Endpoint | undefined;
+  /** Where the broker sent the client when it ended the connection. */
+  #redirect: Endpoint | undefined;
+  /** How many times in a row the client was sent elsewhere. */
+  #hops = 0;
   /** Resolves when the connection is gone; it never rejects. */
   #linkLost: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -140,7 +165,7 @@ export class Driver implements Effects, ConnectionListener {
     this.#options = options;
     this.#listener = listener;
     this.#session = new Session(this, options);
-    this.inbox = new Inbox(options.maxQueuedMessages);
+    this.inbox = new Inbox(options.maxQueuedMessages, this.#session.subscriptions);
   }
 
   get state(): LinkState {
@@ -257,11 +282,19 @@ export class Driver implements Effects, ConnectionListener {
   publish(packet: PublishPacket, signal?: AbortSignal): Promise<ApplicationMessage> {
     try {
       this.#checkUsable(signal);
+      const { messageExpiryInterval } = packet.properties;
+      if (messageExpiryInterval !== undefined) return this.#publishUntil(packet, now() + messageExpiryInterval, signal);
       const flow = this.#session.publish(packet);
       return flow.state === "settled" ? Promise.resolve(flow.message) : this.#promise(flow, flow, signal);
     } catch (error) {
       return rejected(error);
     }
+  }
+
+  #publishUntil(packet: PublishPacket, expiresAt: number, signal?: AbortSignal): Promise<ApplicationMessage> {
+    const flow = this.#session.publish(packet, expiresAt);
+    this.#arm();
+    return flow.state === "settled" ? Promise.resolve(flow.message) : this.#promise(flow, flow, signal);
   }
 
   subscribe(packet: SubscribePacket, signal?: AbortSignal): Promise<number[]> {
@@ -274,6 +307,11 @@ export class Driver implements Effects, ConnectionListener {
 
   ping(signal?: AbortSignal): Promise<void> {
     return this.#request(() => this.#session.ping(now()), signal);
+  }
+
+  /** Has the broker authenticate the client once more, with this to begin with. */
+  reauthenticate(data: Uint8Array | undefined, signal?: AbortSignal): Promise<void> {
+    return this.#request(() => this.#session.reauthenticate(data), signal);
   }
 
   #request<Result>(start: () => CancellableFlow & Flow<Result>, signal?: AbortSignal): Promise<Result> {
@@ -341,8 +379,27 @@ export class Driver implements Effects, ConnectionListener {
     return writable;
   }
 
+  sizeOf(packet: Packet): number {
+    return this.#connection?.sizeOf(packet) ?? 0;
+  }
+
   deliver(message: ApplicationMessage): void {
     this.inbox.deliver(message);
+  }
+
+  async challenge({ properties }: AuthPacket): Promise<void> {
+    const connection = this.#connection;
+    const { authenticationMethod: method = "", authenticationData: data } = properties;
+    try {
+      const { onAuth } = this.#options;
+      if (onAuth === undefined) throw new ClientError("there is no onAuth to answer it");
+      const answer = await onAuth({ method, data, properties });
+      if (!(answer instanceof Uint8Array)) throw new TypeError("onAuth() must give a Uint8Array");
+      if (connection === this.#connection) this.#session.authenticate(answer);
+    } catch (cause) {
+      const message = `Cannot answer the broker's challenge to authenticate (${method}): ${messageOf(cause)}`;
+      connection?.close(new ConnectError(message, { cause, permanent: true }));
+    }
   }
 
   // What the connection tells.
@@ -353,7 +410,7 @@ export class Driver implements Effects, ConnectionListener {
   }
 
   writable(): void {
-    this.#session.writable();
+    this.#session.writable(now());
     this.#checkPublishesSettled();
   }
 
@@ -379,7 +436,9 @@ export class Driver implements Effects, ConnectionListener {
         await this.#linkLost;
         signal.throwIfAborted();
         if (life.replaced || this.#isClosing()) return;
-        if (!this.#options.autoReconnect) throw connection.error;
+        this.#redirect = this.#follow(this.#endpoint, connection.error);
+        const restores = this.#redirect !== undefined || !endsForGood(connection.error);
+        if (!this.#options.autoReconnect || !restores) throw connection.error;
         this.#state = "waiting";
         this.#listener.disconnected(connection.error, true);
         if (life.replaced) return; // by the listener
@@ -421,15 +480,54 @@ export class Driver implements Effects, ConnectionListener {
   /** Tries the brokers in turn; the last one's error stands for all. */
   async #attemptEach(signal: AbortSignal): Promise<Connection> {
     const errors: unknown[] = [];
-    for (const endpoint of this.#thePlan.endpoints) {
+    const { endpoints } = this.#thePlan;
+    const redirect = this.#redirect;
+    this.#redirect = undefined;
+    if (redirect === undefined) this.#hops = 0;
+    for (const endpoint of redirect === undefined ? endpoints : [redirect, ...endpoints]) {
       try {
-        return await this.#attempt(endpoint, signal);
+        return await this.#attemptFollowing(endpoint, signal);
       } catch (error) {
         signal.throwIfAborted();
         errors.push(error);
       }
     }
     throw errors.findLast((error) => !isPermanent(error)) ?? errors.at(-1);
+  }
+
+  /** Tries a broker, with an older version of the protocol where it knows no newer one, and the one that it names instead of itself. */
+  async #attemptFollowing(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+    for (let target = endpoint;;) {
+      try {
+        return await this.#attempt(target, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (this.#fallBack(target, error)) continue;
+        const next = this.#follow(target, error);
+        if (next === undefined) throw error;
+        target = next;
+      }
+    }
+  }
+
+  /** Turns to the next dialect if the broker has refused the one before. Gives whether there is one. */
+  #fallBack({ uri }: Endpoint, error: unknown): boolean {
+    if (!(error instanceof ConnectError) || error.reasonCode !== UNSUPPORTED_PROTOCOL_VERSION) return false;
+    const refused = (this.#refusedDialects.get(uri) ?? 0) + 1;
+    if (refused >= this.#options.dialects.length) return false;
+    this.#refusedDialects.set(uri, refused);
+    return true;
+  }
+
+  /** Gives the broker that the error names, if it is to be followed there. */
+  #follow(from: Endpoint | undefined, error: unknown): Endpoint | undefined {
+    const named = error instanceof ConnectError || error instanceof ConnectionLostError;
+    const { serverReference } = named ? error : {};
+    if (from === undefined || serverReference === undefined) return undefined;
+    if (this.#hops >= this.#options.followRedirects) return undefined;
+    const next = parseServerReference(serverReference, from);
+    if (next !== undefined) this.#hops++;
+    return next;
   }
 
   /** Opens a connection and waits for CONNACK, no longer than the options allow. */
@@ -457,17 +555,24 @@ export class Driver implements Effects, ConnectionListener {
 
   async #handshake(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
     const plan = this.#thePlan;
-    const { dialect, maximumPacketSize } = this.#options;
+    const { dialects, maximumPacketSize, checkPayloadFormat } = this.#options;
+    const dialect = dialects[this.#refusedDialects.get(endpoint.uri) ?? 0];
     const credentials = await unlessAborted(signal, credentialsOf(plan, endpoint));
     const packet = connectPacket(plan, credentials, dialect);
     const transport = await unlessAborted(signal, plan.open(endpoint, { signal }), (late) => late.close());
-    const connection = new Connection(transport, dialect, maximumPacketSize, this.#traffic, this);
+    const connection = new Connection(
+      transport,
+      { dialect, maximumPacketSize, checkPayloadFormat },
+      this.#traffic,
+      this,
+    );
     this.#connection = connection;
-    const flow = this.#session.connect(packet, now());
+    const flow = this.#session.connect(packet, now(), dialect);
     const accepted = this.#promise(flow);
     const { settle } = flow;
     flow.settle = (connack) => {
       this.#listener.answered(connack);
+      connection.maximumPacketSize = connack.properties.maximumPacketSize ?? Infinity;
       if (connack.reasonCode === 0) this.#up(connack, endpoint);
       settle(connack);
     };
@@ -481,7 +586,10 @@ export class Driver implements Effects, ConnectionListener {
 
   #up(connack: ConnackPacket, endpoint: Endpoint): void {
     if (!this.#isClosing()) this.#state = "connected";
+    this.#endpoint = endpoint;
     if (this.#life?.restores) this.#reconnects++;
+    const { assignedClientIdentifier } = connack.properties;
+    if (assignedClientIdentifier !== undefined) this.#plan = { ...this.#thePlan, clientId: assignedClientIdentifier };
     this.#arm();
     const waiters = [...this.#connecting];
     this.#connecting.clear();
@@ -505,13 +613,17 @@ export class Driver implements Effects, ConnectionListener {
       }
       connection.close(new ConnectionLostError(`${endpoint.uri} closed the connection`));
     } catch (error) {
-      connection.close(error instanceof ProtocolError ? error : lost(endpoint, error));
+      if (error instanceof ProtocolError && this.#session.complain(error.reasonCode)) {
+        await within(FAREWELL, [connection.flush()]);
+      }
+      connection.close(isTelling(error) ? error : lost(endpoint, error));
     }
     this.#connection = undefined;
     clearTimeout(this.#timer);
     clearTimeout(this.#patience);
     this.#timer = this.#patience = undefined;
     this.#session.linkLost(connection.error);
+    this.#arm();
   }
 
   get #readsPastFullQueue(): boolean {
@@ -568,6 +680,9 @@ export class Driver implements Effects, ConnectionListener {
     const wasUp = this.#life?.wasUp ?? false;
     this.#state = "idle";
     this.#life = undefined;
+    this.#redirect = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#session.end(error);
     this.inbox.end(error, regular);
     this.#rejectWaiters(error);
@@ -625,6 +740,16 @@ function connectPacket(plan: ConnectPlan, { username, password }: Credentials, d
   };
 }
 
+/** Whether an error says by itself what ended the connection. */
+function isTelling(error: unknown): boolean {
+  return error instanceof ProtocolError || error instanceof ConnectionLostError;
+}
+
+/** Whether a connection that ended so is not to be restored. */
+function endsForGood(error: unknown): boolean {
+  return (error instanceof ConnectError || error instanceof ConnectionLostError) && error.permanent;
+}
+
 /** Whether trying again cannot help. */
 function isPermanent(error: unknown): boolean {
   return !(error instanceof ConnectError) || error.permanent;
@@ -635,6 +760,7 @@ function refusal({ uri }: Endpoint, { returnCode, reasonCode, properties }: Conn
     returnCode,
     reasonCode,
     permanent: PERMANENT_REFUSALS.has(reasonCode),
+    serverReference: properties.serverReference,
   });
 }
 

@@ -1,5 +1,5 @@
 import type { ApplicationMessage } from "../message.ts";
-import { matchTopic } from "../topic.ts";
+import type { Subscriptions } from "../session/subscriptions.ts";
 import { MessageQueue } from "./message_queue.ts";
 
 /** What takes messages as they come; a promise it returns is waited for before the next. */
@@ -21,17 +21,21 @@ export class Inbox {
   /** The messages that no route takes and no handler has got. */
   readonly queue: MessageQueue;
   readonly #limit: number;
+  readonly #subscriptions: Pick<Subscriptions, "concerns" | "version">;
   readonly #routes = new Set<Route>();
+  /** By topic, or by identifiers and topic for messages that carry any. */
   readonly #routesOfTopic = new Map<string, readonly Route[]>();
+  #subscriptionsVersion = 0;
   #handler: MessageHandler | null = null;
   /** Whether the handler's promise is pending. */
   #handling = false;
   #fullQueues = 0;
   #room: PromiseWithResolvers<void> | undefined;
 
-  /** Takes how many messages a queue holds before it counts as full. */
-  constructor(limit: number) {
+  /** Takes how many messages a queue holds before it counts as full, and what tells which messages a filter is for. */
+  constructor(limit: number, subscriptions: Pick<Subscriptions, "concerns" | "version">) {
     this.#limit = limit;
+    this.#subscriptions = subscriptions;
     this.queue = this.#newQueue(limit);
   }
 
@@ -58,7 +62,7 @@ export class Inbox {
 
   deliver(message: ApplicationMessage): void {
     if (this.#routes.size > 0) {
-      const routes = this.#routesFor(message.topic);
+      const routes = this.#routesFor(message);
       for (const { queue } of routes) queue.push(message);
       if (routes.length > 0) return;
     }
@@ -66,12 +70,17 @@ export class Inbox {
     else this.#handle(this.#handler, message);
   }
 
-  #routesFor(topic: string): readonly Route[] {
-    let routes = this.#routesOfTopic.get(topic);
+  #routesFor(message: ApplicationMessage): readonly Route[] {
+    const { topic, properties: { subscriptionIdentifiers } } = message;
+    const { version } = this.#subscriptions;
+    if (this.#subscriptionsVersion !== version) this.#routesOfTopic.clear();
+    this.#subscriptionsVersion = version;
+    const key = subscriptionIdentifiers === undefined ? topic : `${subscriptionIdentifiers}\0${topic}`;
+    let routes = this.#routesOfTopic.get(key);
     if (routes === undefined) {
-      routes = [...this.#routes].filter(({ filter }) => matchTopic(filter, topic));
+      routes = [...this.#routes].filter(({ filter }) => this.#subscriptions.concerns(message, filter));
       if (this.#routesOfTopic.size >= REMEMBERED_TOPICS) this.#routesOfTopic.clear();
-      this.#routesOfTopic.set(topic, routes);
+      this.#routesOfTopic.set(key, routes);
     }
     return routes;
   }

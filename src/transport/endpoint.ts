@@ -71,6 +71,18 @@ export function parseEndpoint(uri: string): Endpoint {
   };
 }
 
+/**
+ * Gives the endpoint that a broker names in the place of its own, `host[:port]` or several of that, of which the first counts; reached the
+ * same way, with the same user. `undefined` where it names none.
+ */
+export function parseServerReference(serverReference: string, from: Endpoint): Endpoint | undefined {
+  const [reference] = serverReference.trim().split(/\s+/, 1);
+  const uri = `${from.scheme}://${reference}`;
+  if (!isNetworkScheme(from.scheme) || /[@/?#]/.test(reference) || !URL.canParse(uri)) return undefined;
+  const { username, password, path } = from;
+  return { ...parseEndpoint(uri), username, password, path };
+}
+
 function isNetworkScheme(scheme: string): scheme is Exclude<Scheme, "unix"> {
   return Object.hasOwn(DEFAULT_PORTS, scheme);
 }

@@ -27,6 +27,7 @@ const DEFAULTS = {
   max_queued_messages: 1000,
   manual_ack: false,
   resubscribe: true,
+  check_payload_format: false,
   topic_aliases: true,
   follow_redirects: 0,
 };
@@ -87,6 +88,7 @@ const FULL: Required<ClientConfig> = {
   session_expiry_interval: 4294967295,
   receive_maximum: 1,
   topic_alias_maximum: 0,
+  check_payload_format: true,
   topic_aliases: false,
   user_properties: { name: "value" },
   authentication_method: "SCRAM-SHA-256",

@@ -1,6 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import type { ApplicationMessage } from "../../src/message.ts";
+import { Encoder } from "../../src/codec/encoder.ts";
+import { MQTT_5_0 } from "../../src/codec/mqtt_5_0.ts";
 import type {
+  AuthPacket,
   ConnackPacket,
   ConnectPacket,
   Packet,
@@ -11,7 +14,12 @@ import type {
 import { NO_PROPERTIES } from "../../src/properties.ts";
 import type { Effects } from "../../src/session/effects.ts";
 import { type Flow, PublishFlow } from "../../src/session/flow.ts";
-import { type CancellableFlow, Session, type SessionOptions } from "../../src/session/session.ts";
+import {
+  type CancellableFlow,
+  type ProtocolFeatures,
+  Session,
+  type SessionOptions,
+} from "../../src/session/session.ts";
 
 const OPTIONS: SessionOptions = {
   maxInflight: 65_535,
@@ -20,6 +28,7 @@ const OPTIONS: SessionOptions = {
   queueFull: "reject",
   queueQos0: true,
   maxPublishAttempts: 10,
+  topicAliases: true,
   manualAck: false,
   resubscribe: true,
   pingDelay: 1,
@@ -78,6 +87,8 @@ export class Recorder implements Effects {
   /** How many more packets the write buffer takes before it says that it is full. */
   room = Infinity;
   readonly delivered: ApplicationMessage[] = [];
+  readonly challenges: AuthPacket[] = [];
+  readonly #encoder = new Encoder(MQTT_5_0);
   /** Called with each message, as an application might. */
   onDeliver: (message: ApplicationMessage) => void = () => {};
   #sent: Packet[] = [];
@@ -95,6 +106,14 @@ export class Recorder implements Effects {
     this.#sent.push(packet);
     this.#snapshots?.push({ packet, snapshot: structuredClone(packet) });
     return --this.room > 0;
+  }
+
+  sizeOf(packet: Packet): number {
+    return this.#encoder.sizeOf(packet);
+  }
+
+  challenge(packet: AuthPacket): void {
+    this.challenges.push(packet);
   }
 
   deliver(message: ApplicationMessage): void {
@@ -132,9 +151,13 @@ export class Recorder implements Effects {
   /** Connects; the CONNECT is not among what {@linkcode take} gives. */
   connect(
     sessionPresent = false,
-    { connect, connack }: { connect?: Partial<ConnectPacket>; connack?: Partial<ConnackPacket> } = {},
+    { connect, connack, features }: {
+      connect?: Partial<ConnectPacket>;
+      connack?: Partial<ConnackPacket>;
+      features?: ProtocolFeatures;
+    } = {},
   ): void {
-    const flow = new Outcome(this.session.connect({ ...CONNECT, ...connect }, this.now));
+    const flow = new Outcome(this.session.connect({ ...CONNECT, ...connect }, this.now, features));
     assertEquals(this.#sent.pop()?.type, "CONNECT");
     this.room = Infinity;
     this.receive({ ...connackPacket(0, sessionPresent), ...connack });
@@ -158,7 +181,7 @@ export class Recorder implements Effects {
   /** Says that the write buffer takes `room` packets more. */
   writable(room = Infinity): void {
     this.room = room;
-    this.session.writable();
+    this.session.writable(this.now);
   }
 
   // The commands.

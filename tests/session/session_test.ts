@@ -26,7 +26,7 @@ Deno.test("Session.connect() sends CONNECT first of all, and nothing behind it b
   const flow = new Outcome(it.session.connect(CONNECT, 0));
   it.publish("c", 0);
   it.unsubscribe("d");
-  it.session.writable();
+  it.session.writable(0);
   it.session.tick(1000);
   assertEquals([it.take(), flow.state, it.session.deadline], [["CONNECT"], "pending", Infinity]);
   it.receive(connackPacket(0));
@@ -140,7 +140,7 @@ Deno.test("Session.disconnect() sends DISCONNECT and nothing more [MQTT-3.14.4-2
   it.publish("b", 0);
   it.subscribe("c");
   it.ping();
-  it.session.writable();
+  it.session.writable(0);
   it.session.tick(1000);
   it.session.disconnect(0, NO_PROPERTIES);
   assertEquals([it.take(), it.session.deadline], [[], Infinity]);

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { ApplicationMessage } from "../../src/message.ts";
 import { NO_PROPERTIES } from "../../src/properties.ts";
+import { Subscriptions } from "../../src/session/subscriptions.ts";
 import { Inbox } from "../../src/shell/inbox.ts";
 
 const ENDED = new RangeError("ended");
@@ -60,15 +61,19 @@ class SlowHandler {
   }
 }
 
+function newInbox(limit: number): Inbox {
+  return new Inbox(limit, new Subscriptions());
+}
+
 Deno.test("Inbox.deliver() puts messages into the queue where there is no handler", () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   deliver(inbox, "a", "1", "2");
   assertEquals(inbox.length, 2);
   assertEquals(shiftAll(inbox), ["1", "2"]);
 });
 
 Deno.test("Inbox.deliver() hands messages to the handler, and none to the queue", () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const texts: string[] = [];
   inbox.handler = (message) => void texts.push(message.text());
   deliver(inbox, "a", "1", "2");
@@ -76,7 +81,7 @@ Deno.test("Inbox.deliver() hands messages to the handler, and none to the queue"
 });
 
 Deno.test("Inbox hands over one message at a time, in order, and awaits the handler's promise", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const handler = new SlowHandler();
   inbox.handler = handler.handle;
   deliver(inbox, "a", "1", "2", "3");
@@ -91,7 +96,7 @@ Deno.test("Inbox hands over one message at a time, in order, and awaits the hand
 });
 
 Deno.test("Inbox.handler gets what was queued before it was set", () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   deliver(inbox, "a", "1", "2");
   const texts: string[] = [];
   const handler = (message: ApplicationMessage) => void texts.push(message.text());
@@ -101,7 +106,7 @@ Deno.test("Inbox.handler gets what was queued before it was set", () => {
 });
 
 Deno.test("Inbox.handler set to null leaves the rest in the queue", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const handler = new SlowHandler();
   inbox.handler = handler.handle;
   deliver(inbox, "a", "1", "2");
@@ -113,7 +118,7 @@ Deno.test("Inbox.handler set to null leaves the rest in the queue", async () => 
 });
 
 Deno.test("Inbox.handler set while another's promise is pending gets the next message after that", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const slow = new SlowHandler();
   inbox.handler = slow.handle;
   deliver(inbox, "a", "1", "2");
@@ -125,7 +130,7 @@ Deno.test("Inbox.handler set while another's promise is pending gets the next me
 });
 
 Deno.test("Inbox reports what a handler throws, and goes on", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const texts: string[] = [];
   inbox.handler = (message) => {
     texts.push(message.text());
@@ -136,7 +141,7 @@ Deno.test("Inbox reports what a handler throws, and goes on", async () => {
 });
 
 Deno.test("Inbox reports what a handler's promise rejects with, and goes on", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const handler = new SlowHandler();
   inbox.handler = handler.handle;
   const errors = await reportedErrors(async () => {
@@ -147,7 +152,7 @@ Deno.test("Inbox reports what a handler's promise rejects with, and goes on", as
 });
 
 Deno.test("Inbox.route() gets the messages that match, and every such route, but neither queue nor handler", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const handled: string[] = [];
   inbox.handler = (message) => void handled.push(message.text());
   const wide = inbox.route("a/#"), narrow = inbox.route("a/+"), other = inbox.route("b");
@@ -162,7 +167,7 @@ Deno.test("Inbox.route() gets the messages that match, and every such route, but
 });
 
 Deno.test("Inbox.route() gets no messages from before it, and topics seen before from then on", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const first = inbox.route("a");
   deliver(inbox, "a", "1");
   const second = inbox.route("+");
@@ -171,7 +176,7 @@ Deno.test("Inbox.route() gets no messages from before it, and topics seen before
 });
 
 Deno.test("Inbox.route() gets its messages over more topics than are remembered", async () => {
-  const inbox = new Inbox(30_000);
+  const inbox = newInbox(30_000);
   const route = inbox.route("a/+");
   for (let i = 0; i < 10_500; i++) {
     deliver(inbox, `a/${i}`, `${i}`);
@@ -183,7 +188,7 @@ Deno.test("Inbox.route() gets its messages over more topics than are remembered"
 });
 
 Deno.test("Inbox.route() that is left leaves its messages to the queue from then on, and drops what it had", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const route = inbox.route("a", 2);
   deliver(inbox, "a", "1", "2");
   assertEquals(inbox.full, true);
@@ -194,7 +199,7 @@ Deno.test("Inbox.route() that is left leaves its messages to the queue from then
 });
 
 Deno.test("Inbox.route() throws the reason of a signal that aborts, drops what it had, and is left", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const controller = new AbortController();
   const waiting = inbox.route("b", 10, controller.signal).next();
   const route = inbox.route("a", 1, controller.signal);
@@ -209,7 +214,7 @@ Deno.test("Inbox.route() throws the reason of a signal that aborts, drops what i
 });
 
 Deno.test("Inbox.route() with a signal that is aborted gets nothing", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const route = inbox.route("a", 10, AbortSignal.abort(ENDED));
   deliver(inbox, "a", "1");
   assertStrictEquals(await assertRejects(() => route.next()), ENDED);
@@ -217,7 +222,7 @@ Deno.test("Inbox.route() with a signal that is aborted gets nothing", async () =
 });
 
 Deno.test("Inbox.full says whether the queue or any route is, each by its own limit", async () => {
-  const inbox = new Inbox(2);
+  const inbox = newInbox(2);
   const route = inbox.route("a", 1);
   const other = inbox.route("b");
   deliver(inbox, "b", "1");
@@ -236,7 +241,7 @@ Deno.test("Inbox.full says whether the queue or any route is, each by its own li
 });
 
 Deno.test("Inbox.room() resolves at once while there is some, else when every queue has room", async () => {
-  const inbox = new Inbox(1);
+  const inbox = newInbox(1);
   await inbox.room();
   const route = inbox.route("a");
   deliver(inbox, "a", "1");
@@ -251,7 +256,7 @@ Deno.test("Inbox.room() resolves at once while there is some, else when every qu
 });
 
 Deno.test("Inbox.room() resolves when a slow handler has taken enough", async () => {
-  const inbox = new Inbox(2);
+  const inbox = newInbox(2);
   const handler = new SlowHandler();
   inbox.handler = handler.handle;
   deliver(inbox, "a", "1", "2", "3");
@@ -263,7 +268,7 @@ Deno.test("Inbox.room() resolves when a slow handler has taken enough", async ()
 });
 
 Deno.test("Inbox.wake() ends the waiting for room", async () => {
-  const inbox = new Inbox(1);
+  const inbox = newInbox(1);
   deliver(inbox, "a", "1");
   const room = inbox.room();
   inbox.wake();
@@ -272,7 +277,7 @@ Deno.test("Inbox.wake() ends the waiting for room", async () => {
 });
 
 Deno.test("Inbox.end() ends the routes for good and the queue until reopen(), and the waiting for room", async () => {
-  const inbox = new Inbox(1);
+  const inbox = newInbox(1);
   const route = inbox.route("a");
   const waiting = inbox.route("b").next();
   deliver(inbox, "a", "1");
@@ -290,7 +295,7 @@ Deno.test("Inbox.end() ends the routes for good and the queue until reopen(), an
 });
 
 Deno.test("Inbox.end() for another reason is the error of those who iterate", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const route = inbox.route("a");
   inbox.end(ENDED, false);
   assertStrictEquals(await assertRejects(() => route.next()), ENDED);
