@@ -27,6 +27,8 @@ export interface Dialect {
   readonly allowsLongLength: boolean;
   /** Whether CONNECT may hold a password without a user name. */
   readonly allowsPasswordAlone: boolean;
+  /** Whether an empty topic name may arrive, since an alias stands for it. */
+  readonly hasTopicAliases: boolean;
 
   writeProperties(writer: Writer, owner: PropertiesOwner, properties: Properties): void;
   readProperties(reader: Reader, owner: PropertiesOwner): Properties;

@@ -11,6 +11,7 @@ export const MQTT_3_1_1: Dialect = {
   hasUnsubackCodes: false,
   allowsLongLength: true, // §2.2.3 does not forbid it
   allowsPasswordAlone: false, // [MQTT-3.1.2-22]
+  hasTopicAliases: false,
   writeProperties: () => {},
   readProperties: () => NO_PROPERTIES,
   needsReason: () => false,

@@ -18,6 +18,7 @@ export const MQTT_5_0: Dialect = {
   hasUnsubackCodes: true,
   allowsLongLength: false, // [MQTT5-1.5.5-1]
   allowsPasswordAlone: true, // §3.1.2.9
+  hasTopicAliases: true,
   writeProperties,
   readProperties,
   needsReason: ({ reasonCode, properties }) => reasonCode !== SUCCESS || !isEmpty(properties),

@@ -52,14 +52,14 @@ export function readPublish(reader: Reader, flags: number, dialect: Dialect, top
   let topic = topics.get(reader.bytes, start, end);
   if (topic === undefined) {
     topic = reader.text(start, end, "topic name");
-    const fault = length === 0 ? undefined : topicFault(topic);
+    const fault = length === 0 && dialect.hasTopicAliases ? undefined : topicFault(topic);
     if (fault !== undefined) throw reader.fault(fault, start);
     topics.put(reader.bytes, start, end, topic);
   }
   reader.position = end;
   const packetId = qos === 0 ? 0 : reader.packetId();
   const properties = dialect.readProperties(reader, "PUBLISH");
-  if (length === 0 && properties.topicAlias === undefined) { // [MQTT-4.7.3-1], [MQTT5-4.7.3-1]
+  if (length === 0 && properties.topicAlias === undefined) { // §3.3.2.1
     throw reader.fault("topic names must not be empty", start, PROTOCOL_ERROR);
   }
   const payload = reader.bytes.subarray(reader.position, reader.end);
