@@ -1,6 +1,6 @@
 import { delay } from "@std/async";
 import type { Dialect } from "../codec/dialect.ts";
-import { ClientError, ConnectError, ConnectionLostError, ProtocolError } from "../errors.ts";
+import { ClientError, ConnectError, ConnectionLostError, MQTTError } from "../errors.ts";
 import { type Stats, Traffic } from "../observe/stats.ts";
 import type { ApplicationMessage } from "../message.ts";
 import type {
@@ -126,8 +126,8 @@ export class Driver implements Effects, ConnectionListener {
   /** Those who wait for the link to be up. */
   #connecting = new Set<PromiseWithResolvers<ConnackPacket>>();
   #connection: Connection | undefined;
-  /** Resolves when the connection is gone; it never rejects. */
-  #linkLost: Promise<void> = Promise.resolve();
+  /** Resolves with what broke the connection when it is gone; it never rejects. */
+  #linkLost: Promise<unknown> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerDeadline = Infinity;
   #onPublishesSettled: (() => void) | undefined;
@@ -373,14 +373,14 @@ export class Driver implements Effects, ConnectionListener {
     signal.addEventListener("abort", () => this.#connection?.close());
     try {
       for (;;) {
-        const connection = await this.#establish(life.restores, signal);
+        await this.#establish(life.restores, signal);
         life.restores = life.wasUp = true;
-        await this.#linkLost;
+        const error = await this.#linkLost;
         signal.throwIfAborted();
         if (life.replaced || this.#isClosing()) return;
-        if (!this.#options.autoReconnect) throw connection.error;
+        if (!this.#options.autoReconnect) throw error;
         this.#state = "waiting";
-        this.#listener.disconnected(connection.error, true);
+        this.#listener.disconnected(error, true);
         if (life.replaced) return; // by the listener
       }
     } catch (error) {
@@ -393,7 +393,7 @@ export class Driver implements Effects, ConnectionListener {
   }
 
   /** Makes one attempt, and retries as the options say. */
-  async #establish(restoring: boolean, signal: AbortSignal): Promise<Connection> {
+  async #establish(restoring: boolean, signal: AbortSignal): Promise<void> {
     const { autoReconnect, reconnectRetries, reconnectMaxInterval } = this.#options;
     for (let retries = 0;; retries++) {
       // A listener may have ended it.
@@ -418,7 +418,7 @@ export class Driver implements Effects, ConnectionListener {
   }
 
   /** Tries the brokers in turn; the last one's error stands for all. */
-  async #attemptEach(signal: AbortSignal): Promise<Connection> {
+  async #attemptEach(signal: AbortSignal): Promise<void> {
     const errors: unknown[] = [];
     for (const endpoint of this.#thePlan.endpoints) {
       try {
@@ -432,7 +432,7 @@ export class Driver implements Effects, ConnectionListener {
   }
 
   /** Opens a connection and waits for CONNACK, no longer than the options allow. */
-  async #attempt(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+  async #attempt(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
     const { connectTimeout } = this.#options;
     const controller = new AbortController();
     const abort = () => controller.abort(signal.reason);
@@ -454,7 +454,7 @@ export class Driver implements Effects, ConnectionListener {
     }
   }
 
-  async #handshake(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+  async #handshake(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
     const plan = this.#thePlan;
     const { dialect, maximumPacketSize } = this.#options;
     const credentials = await unlessAborted(signal, credentialsOf(plan, endpoint));
@@ -472,7 +472,7 @@ export class Driver implements Effects, ConnectionListener {
     };
     this.#linkLost = this.#read(connection, endpoint);
     const connack = await accepted;
-    if (connack.reasonCode === 0) return connection;
+    if (connack.reasonCode === 0) return;
     connection.close();
     await this.#linkLost;
     throw refusal(endpoint, connack);
@@ -488,8 +488,8 @@ export class Driver implements Effects, ConnectionListener {
     this.#listener.connected(connack, endpoint);
   }
 
-  /** Reads and hands on packets until the connection ends. */
-  async #read(connection: Connection, endpoint: Endpoint): Promise<void> {
+  /** Reads and hands on packets until the connection ends. Gives what it ended with. */
+  async #read(connection: Connection, endpoint: Endpoint): Promise<unknown> {
     try {
       for (; await connection.read(); await connection.relief()) {
         let time = now();
@@ -504,12 +504,15 @@ export class Driver implements Effects, ConnectionListener {
       }
       connection.close(new ConnectionLostError(`${endpoint.uri} closed the connection`));
     } catch (error) {
-      connection.close(error instanceof ProtocolError ? error : lost(endpoint, error));
+      connection.close(error);
     }
     this.#connection = undefined;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#session.linkLost(connection.error);
+    const { error } = connection;
+    const reason = error === undefined || error instanceof MQTTError ? error : lost(endpoint, error);
+    this.#session.linkLost(reason);
+    return reason;
   }
 
   get #readsPastFullQueue(): boolean {
@@ -647,7 +650,7 @@ function rejected(error: unknown): Promise<never> {
 }
 
 /** Waits for the first of the promises, but not longer than so many seconds. */
-async function within(seconds: number, promises: Promise<void>[]): Promise<void> {
+async function within(seconds: number, promises: Promise<unknown>[]): Promise<void> {
   const { promise: expired, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, Math.min(seconds, LONGEST_TIMER) * 1000);
   await Promise.race([expired, ...promises]);
