@@ -265,7 +265,7 @@ export class Session {
   /** Does what is due. Gives whether the broker has left a ping unanswered for too long, so that the connection is dead. */
   tick(now: number): boolean {
     if (this.#state !== "connected") return false;
-    const verdict = this.#keepAlive.check(now);
+    const verdict = this.#keepAlive.check(now, this.awaitsAnswers);
     if (verdict === "ping") this.#ping(undefined, now);
     return verdict === "dead";
   }
