@@ -43,7 +43,8 @@ function maskedValue(value: unknown, field: Field | undefined): unknown {
   return Array.isArray(value) ? value.map(maskedUri) : maskedUri(value);
 }
 
-/** Hides user name and password, also where they hold what they should not. */
+/** Hides user name and password, also where they hold what they should not, and the query, which may hold a token. */
 function maskedUri(uri: unknown): string {
-  return typeof uri === "string" ? uri.replace(/^([a-z][a-z0-9+.-]*:)?(\/\/)?.*@/is, `$1$2${MASK}@`) : MASK;
+  if (typeof uri !== "string") return MASK;
+  return uri.replace(/^([a-z][a-z0-9+.-]*:)?(\/\/)?.*@/is, `$1$2${MASK}@`).replace(/\?.*$/s, `?${MASK}`);
 }

@@ -17,6 +17,7 @@ export class KeepAlive {
   readonly #options: KeepAliveOptions;
   #interval = 0; // of silence before a ping, 0: no pings
   #lastWrite = 0;
+  #lastHeard = 0;
   #unanswered = 0;
   /** Since when an answer is due; `undefined` while none is. */
   #dueSince: number | undefined;
@@ -34,7 +35,7 @@ export class KeepAlive {
     const { pingDelay } = this.#options;
     if (keepAlive === 0 || pingDelay === 0) this.#interval = 0;
     else this.#interval = keepAlive > pingDelay ? keepAlive - pingDelay : keepAlive / 2;
-    this.#lastWrite = now;
+    this.#lastWrite = this.#lastHeard = now;
     this.#unanswered = 0;
     this.#dueSince = this.#suspectedAt = undefined;
     this.#inBuffer = 0;
@@ -54,6 +55,7 @@ export class KeepAlive {
 
   /** Notes that bytes have come: the peer lives, its answer may stand behind them. */
   heard(now: number): void {
+    this.#lastHeard = now;
     this.#suspectedAt = undefined;
     if (this.#dueSince !== undefined) this.#dueSince = now;
   }
@@ -97,12 +99,18 @@ export class KeepAlive {
     return this.#dueSince + this.#options.pingTimeout;
   }
 
-  check(now: number): KeepAliveVerdict {
+  /** Whoever writes on and on into a dead connection would never ping, but misses answers that are `owed`. */
+  #isSilent(now: number, owed: boolean): boolean {
+    return owed && this.#interval > 0 && this.#unanswered === 0 && now >= this.#lastHeard + this.#interval;
+  }
+
+  /** Says what to do now; `owed`: the broker has other packets than pings to answer. */
+  check(now: number, owed = false): KeepAliveVerdict {
     if (now >= this.#answerDeadline) {
       if (this.#suspectedAt !== undefined) return "dead";
       // This program may have been held up for longer than the time-out, with the answer waiting to be read.
       this.#suspectedAt = now;
     }
-    return now >= this.#pingDeadline ? "ping" : "wait";
+    return now >= this.#pingDeadline || this.#isSilent(now, owed) ? "ping" : "wait";
   }
 }

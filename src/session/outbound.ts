@@ -29,7 +29,7 @@ export interface OutboundOptions {
 }
 
 /** After so many sendings in vain only the oldest publish is sent: if a publish makes the broker close the connection, this tells which. */
-const ATTEMPTS_BEFORE_PROBE = 2;
+const ATTEMPTS_BEFORE_PROBE = 5;
 
 /** How many QoS 2 publishes a broker gets at a time after a connection was lost with more of them under way. */
 const CAUTIOUS_QUOTA = 20;
@@ -377,7 +377,7 @@ export class Outbound {
   }
 
   get #attemptsBeforeProbe(): number {
-    return Math.max(1, Math.min(ATTEMPTS_BEFORE_PROBE, this.#options.maxPublishAttempts - 1));
+    return Math.min(ATTEMPTS_BEFORE_PROBE, Math.ceil(this.#options.maxPublishAttempts / 2));
   }
 
   #giveUp(flow: PublishFlow): void {

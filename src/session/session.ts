@@ -381,7 +381,7 @@ export class Session {
   tick(now: number): boolean {
     this.#outbound.expire(now);
     if (this.#state !== "connected") return false;
-    const verdict = this.#keepAlive.check(now);
+    const verdict = this.#keepAlive.check(now, this.awaitsAnswers);
     if (verdict === "ping") this.#ping(undefined, now);
     return verdict === "dead";
   }

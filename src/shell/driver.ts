@@ -1,6 +1,6 @@
 import { delay } from "@std/async";
 import type { Dialect } from "../codec/dialect.ts";
-import { ClientError, ConnectError, ConnectionLostError, ProtocolError } from "../errors.ts";
+import { ClientError, ConnectError, ConnectionLostError, MQTTError, ProtocolError } from "../errors.ts";
 import { type Stats, Traffic } from "../observe/stats.ts";
 import type { ApplicationMessage } from "../message.ts";
 import type {
@@ -151,8 +151,8 @@ export class Driver implements Effects, ConnectionListener {
   #redirect: Endpoint | undefined;
   /** How many times in a row the client was sent elsewhere. */
   #hops = 0;
-  /** Resolves when the connection is gone; it never rejects. */
-  #linkLost: Promise<void> = Promise.resolve();
+  /** Resolves with what broke the connection when it is gone; it never rejects. */
+  #linkLost: Promise<unknown> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerDeadline = Infinity;
   #onPublishesSettled: (() => void) | undefined;
@@ -431,16 +431,16 @@ export class Driver implements Effects, ConnectionListener {
     signal.addEventListener("abort", () => this.#connection?.close());
     try {
       for (;;) {
-        const connection = await this.#establish(life.restores, signal);
+        await this.#establish(life.restores, signal);
         life.restores = life.wasUp = true;
-        await this.#linkLost;
+        const error = await this.#linkLost;
         signal.throwIfAborted();
         if (life.replaced || this.#isClosing()) return;
-        this.#redirect = this.#follow(this.#endpoint, connection.error);
-        const restores = this.#redirect !== undefined || !endsForGood(connection.error);
-        if (!this.#options.autoReconnect || !restores) throw connection.error;
+        this.#redirect = this.#follow(this.#endpoint, error);
+        const restores = this.#redirect !== undefined || !endsForGood(error);
+        if (!this.#options.autoReconnect || !restores) throw error;
         this.#state = "waiting";
-        this.#listener.disconnected(connection.error, true);
+        this.#listener.disconnected(error, true);
         if (life.replaced) return; // by the listener
       }
     } catch (error) {
@@ -453,7 +453,7 @@ export class Driver implements Effects, ConnectionListener {
   }
 
   /** Makes one attempt, and retries as the options say. */
-  async #establish(restoring: boolean, signal: AbortSignal): Promise<Connection> {
+  async #establish(restoring: boolean, signal: AbortSignal): Promise<void> {
     const { autoReconnect, reconnectRetries, reconnectMaxInterval } = this.#options;
     for (let retries = 0;; retries++) {
       // A listener may have ended it.
@@ -478,7 +478,7 @@ export class Driver implements Effects, ConnectionListener {
   }
 
   /** Tries the brokers in turn; the last one's error stands for all. */
-  async #attemptEach(signal: AbortSignal): Promise<Connection> {
+  async #attemptEach(signal: AbortSignal): Promise<void> {
     const errors: unknown[] = [];
     const { endpoints } = this.#thePlan;
     const redirect = this.#redirect;
@@ -496,7 +496,7 @@ export class Driver implements Effects, ConnectionListener {
   }
 
   /** Tries a broker, with an older version of the protocol where it knows no newer one, and the one that it names instead of itself. */
-  async #attemptFollowing(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+  async #attemptFollowing(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
     for (let target = endpoint;;) {
       try {
         return await this.#attempt(target, signal);
@@ -531,7 +531,7 @@ export class Driver implements Effects, ConnectionListener {
   }
 
   /** Opens a connection and waits for CONNACK, no longer than the options allow. */
-  async #attempt(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+  async #attempt(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
     const { connectTimeout } = this.#options;
     const controller = new AbortController();
     const abort = () => controller.abort(signal.reason);
@@ -553,7 +553,7 @@ export class Driver implements Effects, ConnectionListener {
     }
   }
 
-  async #handshake(endpoint: Endpoint, signal: AbortSignal): Promise<Connection> {
+  async #handshake(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
     const plan = this.#thePlan;
     const { dialects, maximumPacketSize, checkPayloadFormat } = this.#options;
     const dialect = dialects[this.#refusedDialects.get(endpoint.uri) ?? 0];
@@ -578,7 +578,7 @@ export class Driver implements Effects, ConnectionListener {
     };
     this.#linkLost = this.#read(connection, endpoint);
     const connack = await accepted;
-    if (connack.reasonCode === 0) return connection;
+    if (connack.reasonCode === 0) return;
     connection.close();
     await this.#linkLost;
     throw refusal(endpoint, connack);
@@ -597,8 +597,8 @@ export class Driver implements Effects, ConnectionListener {
     this.#listener.connected(connack, endpoint);
   }
 
-  /** Reads and hands on packets until the connection ends. */
-  async #read(connection: Connection, endpoint: Endpoint): Promise<void> {
+  /** Reads and hands on packets until the connection ends. Gives what it ended with. */
+  async #read(connection: Connection, endpoint: Endpoint): Promise<unknown> {
     try {
       for (; await connection.read(); await connection.relief()) {
         let time = now();
@@ -616,14 +616,17 @@ export class Driver implements Effects, ConnectionListener {
       if (error instanceof ProtocolError && this.#session.complain(error.reasonCode)) {
         await within(FAREWELL, [connection.flush()]);
       }
-      connection.close(isTelling(error) ? error : lost(endpoint, error));
+      connection.close(error);
     }
     this.#connection = undefined;
     clearTimeout(this.#timer);
     clearTimeout(this.#patience);
     this.#timer = this.#patience = undefined;
-    this.#session.linkLost(connection.error);
+    const { error } = connection;
+    const reason = error === undefined || error instanceof MQTTError ? error : lost(endpoint, error);
+    this.#session.linkLost(reason);
     this.#arm();
+    return reason;
   }
 
   get #readsPastFullQueue(): boolean {
@@ -740,11 +743,6 @@ function connectPacket(plan: ConnectPlan, { username, password }: Credentials, d
   };
 }
 
-/** Whether an error says by itself what ended the connection. */
-function isTelling(error: unknown): boolean {
-  return error instanceof ProtocolError || error instanceof ConnectionLostError;
-}
-
 /** Whether a connection that ended so is not to be restored. */
 function endsForGood(error: unknown): boolean {
   return (error instanceof ConnectError || error instanceof ConnectionLostError) && error.permanent;
@@ -785,7 +783,7 @@ function rejected(error: unknown): Promise<never> {
 }
 
 /** Waits for the first of the promises, but not longer than so many seconds. */
-async function within(seconds: number, promises: Promise<void>[]): Promise<void> {
+async function within(seconds: number, promises: Promise<unknown>[]): Promise<void> {
   const { promise: expired, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, Math.min(seconds, LONGEST_TIMER) * 1000);
   await Promise.race([expired, ...promises]);

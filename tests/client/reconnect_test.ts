@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals } from "@std/assert";
 import { type ClientConfig, ClientError, ConnectError, ConnectionLostError, MQTTClient } from "../../mod.ts";
+import { bytes } from "../codec/bytes.ts";
+import { createPipe } from "../helpers/pipe.ts";
 import {
   CONNACK,
   CONNACK_SESSION_PRESENT,
@@ -52,6 +54,31 @@ Deno.test("MQTTClient restores a lost link and tells of each step", async () => 
   assert(waiting.delay >= 0.01 && waiting.delay <= 0.02, `${waiting.delay} s`);
   assertEquals(connected, { returnCode: 0, sessionPresent: false, uri: broker.uri });
   assertEquals([client.connected, client.stats.reconnects], [true, 1]);
+});
+
+Deno.test("MQTTClient tells of a link that broke in writing as of one that broke in reading", async () => {
+  const cause = new RangeError("the line is cut");
+  const [ours, theirs] = createPipe();
+  let isCut = false;
+  const client = new MQTTClient({
+    config: ONCE,
+    transport: () =>
+      Promise.resolve({
+        read: () => ours.read(),
+        write: (bytes) => isCut ? Promise.reject(cause) : ours.write(bytes),
+        close: () => ours.close(),
+      }),
+  });
+  const connecting = client.connect("mqtt://broker.invalid");
+  await theirs.read();
+  await theirs.write(bytes(CONNACK));
+  await connecting;
+  const lost = event(client, "disconnect");
+  isCut = true;
+  await client.publish("t", "x");
+  const { error } = await lost;
+  const broke = error instanceof ConnectionLostError ? error.cause : undefined;
+  assertStrictEquals(broke instanceof ConnectionLostError && broke.cause, cause);
 });
 
 Deno.test("MQTTClient tells of its state in events before and after each attempt, in order", async () => {

@@ -77,7 +77,7 @@ Deno.test("parseConfig() gives a configuration that keeps secret what is added l
   assertEquals(Deno.inspect(config), '{ keep_alive: 5, password: "***" }');
 });
 
-Deno.test("masked() hides secrets of any kind and user names in URIs of any form, and nothing else", () => {
+Deno.test("masked() hides secrets of any kind, user names and queries in URIs of any form, and nothing else", () => {
   assertEquals(masked({ password: new Uint8Array([1]), authentication_data: "" }), {
     password: "***",
     authentication_data: "***",
@@ -94,6 +94,7 @@ Deno.test("masked() hides secrets of any kind and user names in URIs of any form
   assertEquals(uri(`mqtt:user:${SECRET}@localhost`), "mqtt:***@localhost");
   assertEquals(uri(`user:${SECRET}@localhost`), "user:***@localhost");
   assertEquals(uri(`//${SECRET}@localhost`), "//***@localhost");
+  assertEquals(uri(`wss://localhost/mqtt?token=${SECRET}`), "wss://localhost/mqtt?***");
   assertEquals(masked({ uri: 5, broker: 5, other: "x", constructor: "y" }), {
     uri: "***",
     broker: "***",

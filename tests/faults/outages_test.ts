@@ -58,6 +58,18 @@ Deno.test("MQTTClient finds a half-open link by an unanswered ping, and restores
   assert(error instanceof ClientError && error.message.includes("unanswered"), String(error));
 });
 
+Deno.test("MQTTClient finds a half-open link although it writes on and on", async () => {
+  await using link = await playLink({ ...QUICK, keep_alive: 1, ping_delay: 0.9, ping_timeout: 0.2 });
+  const { broker, client, connection } = link;
+  const writing = setInterval(() => void client.publish("t", "x", { qos: 1 }), 20);
+  const swallowed = connection.peer.readToEnd();
+  const [{ error }, next] = await Promise.all([event(client, "disconnect"), broker.welcome()]);
+  clearInterval(writing);
+  assert(error instanceof ClientError && error.message.includes("unanswered"), String(error));
+  assertEquals((await next.peer.readPacket())[0], 0x32); // published again
+  await swallowed;
+});
+
 Deno.test("MQTTClient raises no false alarm while it leaves the connection unread", async () => {
   const config = { ...QUICK, keep_alive: 1, ping_delay: 0.9, ping_timeout: 0.2, max_queued_messages: 1 };
   await using link = await playLink(config);

@@ -53,6 +53,22 @@ Deno.test("KeepAlive waits anew after each write, and not after what is read", (
   assertEquals(it.deadline, 22.5);
 });
 
+Deno.test("KeepAlive asks for a ping in spite of writing when answers are owed and nothing is heard", () => {
+  const it = start(10);
+  it.heard(2);
+  it.written(10, true);
+  assertEquals(it.check(10.9, true), "wait");
+  assertEquals(it.check(11, false), "wait");
+  assertEquals(it.check(11, true), "ping");
+  ping(it, 11);
+  it.written(19, true);
+  assertEquals(it.check(20.9, true), "wait", "one is on its way");
+  it.heard(20.9);
+  it.answered();
+  assertEquals(it.check(25, true), "wait");
+  for (const off of [start(0), start(10, 0)]) assertEquals(off.check(1e9, true), "wait");
+});
+
 Deno.test("KeepAlive waits anew after a ping", () => {
   const it = start(10, 1, 100);
   ping(it, 9);
