@@ -3,7 +3,8 @@ import { ClientError } from "../errors.ts";
 
 /**
  * What makes each version of the tables out of the one before it; the first out of nothing. A step that has been released is never changed.
- * There are no CHECKs, which would take as long as all the rest of an INSERT. The version is in a table, since `user_version` and `application_id` are the application's, whose own tables are in the same file.
+ * There are no CHECKs, which would take as long as all the rest of an INSERT. The version is in a table, since `user_version` and
+ * `application_id` are the application's, whose own tables are in the same file.
  */
 export const MIGRATIONS: readonly string[] = [
   `

@@ -47,9 +47,10 @@ interface File {
  * client that uses it unless the application has asked for {@linkcode database}. Another store or process that tries to use the file
  * meanwhile gets a {@linkcode ClientError}; when a process dies, its hold on the file dies with it.
  *
- * Deno needs `--allow-read=FILE --allow-write=FILE` for it. While it is open, its write-ahead log is beside it (`FILE-wal`), and is a part of
- * it: copy or move both, or neither. The tables of the sessions have names that begin with `hbmqtt_`; all others are the application's, and so
- * are `user_version` and `application_id`.
+ * Deno needs `--allow-read=FILE --allow-write=FILE` for it, and no more for the write-ahead log, which is beside the file while that is open
+ * (`FILE-wal`) and is a part of it: copy or move both, or neither, and not from the process that has it open, which would lose its hold on it.
+ * The tables of the sessions have names that begin with `hbmqtt_`; all others are the application's, and so are `user_version` and
+ * `application_id`. Space that is no longer used is used again, but the file does not shrink.
  */
 export class SqliteSessionStore implements SessionStore, Disposable {
   readonly #path: string | URL;
@@ -267,7 +268,7 @@ function writeChanges({ participant, write }: SqliteSession): void {
 function openFile(path: string | URL, synchronous: "full" | "normal"): File {
   // No import: this module is loaded where there is no SQLite too.
   const sqlite: typeof import("node:sqlite") | undefined = globalThis.process?.getBuiltinModule?.("node:sqlite");
-  if (sqlite === undefined) throw new ClientError("there is no node:sqlite here");
+  if (sqlite === undefined) throw new ClientError("this runtime has no node:sqlite");
   const database = new sqlite.DatabaseSync(path);
   try {
     // In this order, so that there is no shared memory, and nobody else reads or writes the file from now on.

@@ -204,6 +204,13 @@ test("says which permissions are missing", async (path) => {
   }
 });
 
+test("says that the runtime has no SQLite", async (path) => {
+  assertEquals(
+    await firstLine("without", path),
+    `ClientError: Cannot open the session store ${path}: this runtime has no node:sqlite`,
+  );
+});
+
 test("says that a folder is missing, or that a path is one of a folder", (path) => {
   assertUnopenable(join(path, "missing", "session.db"), "it cannot be read, made or written: see whether its folder");
   assertUnopenable(join(path, ".."), "it cannot be read, made or written");
@@ -214,6 +221,20 @@ test("says that a file may not be written, and leaves it as it is", async (path)
   const before = await Deno.readFile(path);
   assertUnopenable(`file:${path}?mode=ro`, "it ");
   assertEquals(await Deno.readFile(path), before);
+});
+
+test("rejects what may not be written any more", async (path) => {
+  using store = new SqliteSessionStore(path);
+  const session = store.open("client");
+  store.database.exec("PRAGMA query_only = 1");
+  assertThrows(
+    () => session.write(changes({ received: [1] })),
+    ClientError,
+    "it may not be written: see the permissions",
+  );
+  store.database.exec("PRAGMA query_only = 0");
+  session.write(changes({ received: [2] }));
+  assertEquals((await session.read()).received, [2]);
 });
 
 test("says that a file is no database, and leaves it as it is", async (path) => {

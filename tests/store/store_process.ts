@@ -1,7 +1,8 @@
 // A process of its own that uses a store; run by the tests.
 //
-//   open PATH        opens a session, prints "open" or what went wrong, and waits for the end of stdin
-//   write PATH full  writes batch after batch until it is killed, and prints the number of each that is written
+//   open PATH                    opens a session, prints "open" or what went wrong, and waits for the end of stdin
+//   without PATH                 does the same where there are no modules of Node
+//   write PATH (full or normal)  writes batch after batch until it is killed, and prints the number of each that is written
 import { SqliteSessionStore } from "../../src/store/sqlite_session_store.ts";
 import type { SessionChanges } from "../../src/store/session_store.ts";
 import { Random } from "../random.ts";
@@ -39,7 +40,8 @@ function changesOf(number: number): SessionChanges {
 if (import.meta.main) {
   const [command, path, synchronous] = Deno.args;
   const store = new SqliteSessionStore(path, { synchronous: synchronous === "normal" ? "normal" : "full" });
-  if (command === "open") {
+  if (command === "without") Reflect.deleteProperty(globalThis, "process");
+  if (command !== "write") {
     try {
       store.open("client");
       console.log("open");
