@@ -18,8 +18,10 @@ const REMEMBERED_TOPICS = 10_000;
 
 /** Where received messages go: to the routes that match, else to the handler, else to the queue. */
 export class Inbox {
-  /** The messages that no route takes and no handler has got. */
+  /** The messages that no route takes and no handler. */
   readonly queue: MessageQueue;
+  /** The messages for the handler, which it has not got yet. */
+  readonly #unhandled: MessageQueue;
   readonly #limit: number;
   readonly #routes = new Set<Route>();
   readonly #routesOfTopic = new Map<string, readonly Route[]>();
@@ -33,11 +35,12 @@ export class Inbox {
   constructor(limit: number) {
     this.#limit = limit;
     this.queue = this.#newQueue(limit);
+    this.#unhandled = this.#newQueue(limit);
   }
 
   /** Messages received and not taken, in all queues. */
   get length(): number {
-    let length = this.queue.length;
+    let length = this.queue.length + this.#unhandled.length;
     for (const { queue } of this.#routes) length += queue.length;
     return length;
   }
@@ -53,6 +56,8 @@ export class Inbox {
 
   set handler(handler: MessageHandler | null) {
     this.#handler = handler;
+    const [from, to] = handler === null ? [this.#unhandled, this.queue] : [this.queue, this.#unhandled];
+    for (let message = from.shift(); message !== undefined; message = from.shift()) to.push(message);
     if (!this.#handling) this.#handleQueued();
   }
 
@@ -62,7 +67,8 @@ export class Inbox {
       for (const { queue } of routes) queue.push(message);
       if (routes.length > 0) return;
     }
-    if (this.#handler === null || this.#handling || this.queue.length > 0) this.queue.push(message);
+    if (this.#handler === null) this.queue.push(message);
+    else if (this.#handling || this.#unhandled.length > 0) this.#unhandled.push(message);
     else this.#handle(this.#handler, message);
   }
 
@@ -98,7 +104,7 @@ export class Inbox {
 
   #handleQueued(): void {
     while (this.#handler !== null && !this.#handling) {
-      const message = this.queue.shift();
+      const message = this.#unhandled.shift();
       if (message === undefined) return;
       this.#handle(this.#handler, message);
     }

@@ -112,6 +112,19 @@ Deno.test("Inbox.handler set to null leaves the rest in the queue", async () => 
   assertEquals(shiftAll(inbox), ["2", "3"]);
 });
 
+Deno.test("Inbox.handler leaves nothing to those who wait for the queue, until it is set to null", async () => {
+  const inbox = new Inbox(10);
+  const handler = new SlowHandler();
+  const waiting = inbox.queue.take(undefined, undefined);
+  inbox.handler = handler.handle;
+  deliver(inbox, "a", "1", "2", "3", "4");
+  await assertRejects(() => inbox.queue.take(0, undefined), DOMException);
+  await handler.finish();
+  assertEquals([handler.texts, inbox.length], [["1", "2"], 2]);
+  inbox.handler = null;
+  assertEquals([(await waiting).text(), ...shiftAll(inbox)], ["3", "4"]);
+});
+
 Deno.test("Inbox.handler set while another's promise is pending gets the next message after that", async () => {
   const inbox = new Inbox(10);
   const slow = new SlowHandler();
