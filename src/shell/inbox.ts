@@ -29,6 +29,8 @@ export class Inbox {
   /** Whether the handler's promise is pending. */
   #handling = false;
   #fullQueues = 0;
+  /** What all waiting ended with, until it is taken up again. */
+  #end: { error: unknown; regular: boolean } | undefined;
   #room: PromiseWithResolvers<void> | undefined;
 
   /** Takes how many messages a queue holds before it counts as full. */
@@ -126,6 +128,7 @@ export class Inbox {
     };
     this.#routes.add(route);
     this.#routesOfTopic.clear();
+    if (this.#end !== undefined) queue.end(this.#end.error, this.#end.regular);
     if (signal?.aborted) abort();
     else signal?.addEventListener("abort", abort);
     return queue.iterator(leave);
@@ -153,11 +156,14 @@ export class Inbox {
 
   /** Takes messages again after {@linkcode end}. */
   reopen(): void {
+    this.#end = undefined;
     this.queue.reopen();
+    for (const { queue } of this.#routes) queue.reopen();
   }
 
   /** Ends all waiting, and the routes; a regular end is one to iterators, to others it is the error. */
   end(error: unknown, regular: boolean): void {
+    this.#end = { error, regular };
     this.queue.end(error, regular);
     for (const { queue, release } of this.#routes) {
       queue.end(error, regular);

@@ -308,3 +308,16 @@ Deno.test("Inbox.end() for another reason is the error of those who iterate", as
   inbox.end(ENDED, false);
   assertStrictEquals(await assertRejects(() => route.next()), ENDED);
 });
+
+Deno.test("Inbox.route() after end() is ended as well, until reopen()", async () => {
+  const inbox = new Inbox(10);
+  inbox.end(ENDED, false);
+  await assertRejects(() => inbox.route("b").next(), RangeError, "ended");
+  const early = inbox.route("a");
+  inbox.reopen();
+  deliver(inbox, "a", "1");
+  deliver(inbox, "b", "2"); // which nobody iterates over any more
+  assertEquals([await next(early), shiftAll(inbox)], ["1", ["2"]]);
+  inbox.end(ENDED, true);
+  assertEquals(await next(inbox.route("a")), "done");
+});
