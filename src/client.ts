@@ -258,7 +258,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * Makes a client; it connects when it is told to.
    *
    * @throws {ConfigError} If the configuration is faulty, naming all its faults.
-   * @throws {TypeError} If the client identifier cannot be sent.
+   * @throws {TypeError} If the client identifier cannot be sent, or `credentials` or `transport` is no function.
    */
   constructor(options: MQTTClientOptions = {}) {
     super();
@@ -267,6 +267,8 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
     this.#clientId = options.clientId ?? config.client_id ?? generateClientId();
     const fault = typeof this.#clientId === "string" ? stringFault(this.#clientId) : "it must be a string";
     if (fault !== undefined) throw new TypeError(`Cannot use the client identifier: ${fault}`);
+    checkType("credentials", options.credentials, "function");
+    checkType("transport", options.transport, "function");
     this.#credentials = options.credentials;
     this.#transport = options.transport;
     if (options.onAuth !== undefined && typeof options.onAuth !== "function") {
@@ -350,12 +352,13 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @throws {ConnectError} If no attempt succeeds: `returnCode` is the broker's, `cause` what went wrong; a `TimeoutError` there
    * when it took longer than `connect_timeout`.
    * @throws {ClientError} If the client is connected or connecting, which it stays; or if there is no URI.
-   * @throws {TypeError} If the URI is malformed.
+   * @throws {TypeError} If the URI is malformed, or `cleanSession` neither true nor false.
    * @throws The signal's reason, if it aborts.
    * @see MQTT 3.1.1, §3.1
    */
   connect(uri?: string, options: ConnectOptions = {}): Promise<number> {
     return guard(async () => {
+      checkType("cleanSession", options.cleanSession, "boolean");
       const uris = uri === undefined ? this.#config.uri : [uri];
       if (uris.length === 0) {
         throw new ClientError("Cannot connect: give a URI to connect() or as `uri` in the configuration");
@@ -400,10 +403,14 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @returns the return code of CONNACK, 0
    * @throws {ClientError} If `connect()` was never called, or `disconnect()` is under way.
    * @throws {ConnectError} If no attempt succeeds.
+   * @throws {TypeError} If `cleanSession` is neither true nor false.
    * @throws The signal's reason, if it aborts; the client has ended then.
    */
   reconnect(options: ReconnectOptions = {}): Promise<number> {
-    return guard(async () => (await this.#driver.reconnect(options.cleanSession, options.signal)).returnCode);
+    return guard(async () => {
+      checkType("cleanSession", options.cleanSession, "boolean");
+      return (await this.#driver.reconnect(options.cleanSession, options.signal)).returnCode;
+    });
   }
 
   /**
@@ -616,12 +623,13 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * such iterator that it matches, and then neither to {@linkcode onmessage} nor to {@linkcode deliverMessage}.
    *
    * @param filter a topic filter
-   * @throws {TypeError} If the filter is malformed.
+   * @throws {TypeError} If the filter is malformed, or the limit no number.
    * @throws {RangeError} If the limit is less than 1.
    */
   messages(filter: string, options: MessagesOptions = {}): AsyncIterableIterator<ApplicationMessage> {
     checkFilter("receive messages of", filter);
     const { limit, signal } = options;
+    checkType("limit", limit, "number");
     if (limit !== undefined && !(limit >= 1)) throw new RangeError(`limit must be at least 1, not ${limit}`);
     return this.#driver.inbox.route(filter, limit, signal);
   }
@@ -740,6 +748,8 @@ function subscriptionRequest(entry: unknown): SubscriptionRequest {
   }
   const { filter, qos = 0, noLocal = false, retainAsPublished = false, retainHandling = 0 } = entry as Subscription;
   checkFilter("subscribe to", filter);
+  checkType("noLocal", noLocal, "boolean");
+  checkType("retainAsPublished", retainAsPublished, "boolean");
   if (qos !== 0 && qos !== 1 && qos !== 2) throw qosError(`Cannot subscribe to ${show(filter)}`, qos);
   if (retainHandling !== 0 && retainHandling !== 1 && retainHandling !== 2) {
     throw new RangeError(
@@ -771,6 +781,12 @@ function checkPublishProperties(topic: string, properties: Properties): void {
 function checkSeconds(name: string, seconds: unknown): void {
   if (typeof seconds !== "number") throw new TypeError(`${name} must be a number of seconds, not ${typeName(seconds)}`);
   if (!(seconds >= 0)) throw new RangeError(`${name} must be 0 or more seconds, not ${seconds}`);
+}
+
+/** Checks an option, which may be left out. */
+function checkType(name: string, value: unknown, type: "boolean" | "function" | "number"): void {
+  if (value === undefined || typeof value === type) return;
+  throw new TypeError(`${name} must be a ${type}, not ${typeName(value)}`);
 }
 
 function qosError(what: string, qos: unknown): Error {

@@ -108,7 +108,7 @@ interface Life {
 
 const ignore = () => {};
 
-/** How long flushing and the broker's end of the connection are waited for at the least when disconnecting, in seconds. */
+/** How long flushing and the broker's end of the connection are waited for when disconnecting, beside what is left of `drain`, in seconds. */
 const FAREWELL = 1;
 
 /** How long a full queue may lie untouched while calls wait for answers before these are taken to wait for each other, in seconds. */
@@ -267,6 +267,7 @@ export class Driver implements Effects, ConnectionListener {
   async #sayFarewell(drain: number, reasonCode: number, properties: Properties): Promise<void> {
     const connection = this.#connection;
     if (connection === undefined) return;
+    const deadline = now() + drain;
     if (drain > 0 && !this.#session.publishesSettled) {
       const settled = new Promise<void>((resolve) => this.#onPublishesSettled = resolve);
       await within(drain, [settled, this.#linkLost]);
@@ -274,8 +275,8 @@ export class Driver implements Effects, ConnectionListener {
     }
     this.#session.disconnect(reasonCode, properties);
     // Closing with bytes unread would reset the connection, and the broker might lose what it has not read yet.
-    await within(Math.max(drain, FAREWELL), [connection.end(), this.#linkLost]);
-    await within(FAREWELL, [this.#linkLost]);
+    const ended = connection.end().then(() => within(FAREWELL, [this.#linkLost]));
+    await within(Math.max(deadline - now(), 0) + FAREWELL, [ended, this.#linkLost]);
     connection.close();
   }
 
