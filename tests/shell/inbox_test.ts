@@ -118,7 +118,7 @@ Deno.test("Inbox.handler set to null leaves the rest in the queue", async () => 
 });
 
 Deno.test("Inbox.handler leaves nothing to those who wait for the queue, until it is set to null", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   const handler = new SlowHandler();
   const waiting = inbox.queue.take(undefined, undefined);
   inbox.handler = handler.handle;
@@ -315,7 +315,7 @@ Deno.test("Inbox.end() for another reason is the error of those who iterate", as
 });
 
 Deno.test("Inbox.route() after end() is ended as well, until reopen()", async () => {
-  const inbox = new Inbox(10);
+  const inbox = newInbox(10);
   inbox.end(ENDED, false);
   await assertRejects(() => inbox.route("b").next(), RangeError, "ended");
   const early = inbox.route("a");
