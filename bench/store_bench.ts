@@ -6,7 +6,8 @@
 import { join } from "node:path";
 import { NO_PROPERTIES } from "../src/properties.ts";
 import { MemorySessionStore } from "../src/store/memory_session_store.ts";
-import type { OpenedSession, SessionChanges, StoredPublish } from "../src/store/session_store.ts";
+import type { OpenedSession, SessionChanges } from "../src/store/session_store.ts";
+import type { StoredPublish } from "../src/stored_session.ts";
 import { SqliteSessionStore } from "../src/store/sqlite_session_store.ts";
 
 const SECONDS = 2;

@@ -4,15 +4,8 @@
 // of which a crash may leave some. The client sends nothing of a batch before all of it is written, so that no more than this can happen: a message
 // is published though publish() was interrupted. Topics, client identifiers and filters may have up to 2,000 bytes.
 import { ClientError } from "../src/errors.ts";
-import type {
-  OpenedSession,
-  SessionChanges,
-  SessionStore,
-  StoredPublish,
-  StoredPublishProgress,
-  StoredSession,
-  StoredSubscription,
-} from "../src/store/session_store.ts";
+import type { OpenedSession, SessionChanges, SessionStore } from "../src/store/session_store.ts";
+import type { StoredPublish, StoredPublishProgress, StoredSession, StoredSubscription } from "../src/stored_session.ts";
 
 const PIECE_BYTES = 60_000;
 const MOST_MUTATIONS = 400;

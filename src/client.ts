@@ -5,7 +5,7 @@ import { generateClientId } from "./client_id.ts";
 import type { ClientConfig } from "./config/client_config.ts";
 import { checkConfig, resolveConfig, type ResolvedConfig, summarizeConfig } from "./config/config.ts";
 import { loadConfig } from "./config/config_file.ts";
-import { ClientError, ConfigError } from "./errors.ts";
+import { ClientError } from "./errors.ts";
 import type { ApplicationMessage } from "./message.ts";
 import { withoutSecrets } from "./observe/packet_log.ts";
 import type { Stats } from "./observe/stats.ts";
@@ -15,6 +15,8 @@ import { isReasonCodeOf } from "./reason_codes.ts";
 import { type AuthHandler, type ConnectPlan, type Credentials, Driver } from "./shell/driver.ts";
 import type { MessageHandler } from "./shell/inbox.ts";
 import { stringFault, topicFault, topicFilterFault, utf8Length } from "./topic.ts";
+import type { SessionStore } from "./store/session_store.ts";
+import { SqliteSessionStore } from "./store/sqlite_session_store.ts";
 import { type Endpoint, parseEndpoint } from "./transport/endpoint.ts";
 import { type ExtraHeaders, transportOpener } from "./transport/open.ts";
 import type { OpenTransport } from "./transport/transport.ts";
@@ -33,6 +35,11 @@ export interface MQTTClientOptions {
   credentials?: () => Credentials | Promise<Credentials>;
   /** Opens connections in the place of this package's own transports: through a proxy, a tunnel, or a pipe in a test. */
   transport?: OpenTransport;
+  /**
+   * Where the session is kept: publishes that are not settled, QoS 2 messages that were received, and subscriptions, so that they survive
+   * the process. It beats `store` in the configuration. By default the session is kept in memory.
+   */
+  store?: SessionStore;
   /**
    * Answers what the broker asks in the course of an enhanced authentication (MQTT 5.0), by the `authentication_method` of the configuration.
    * What it throws ends the attempt to connect.
@@ -196,6 +203,16 @@ export interface PacketEventDetail {
   packet: Packet;
 }
 
+/** A publish that was restored from a session store. */
+export interface PendingPublish {
+  /** The topic name. */
+  readonly topic: string;
+  /** The content. */
+  readonly payload: Uint8Array;
+  /** The Quality of Service. */
+  readonly qos: QoS;
+}
+
 /** The events of a client. */
 export interface MQTTClientEventMap {
   /** The broker has accepted a connection, the first or a later one. */
@@ -263,7 +280,6 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   constructor(options: MQTTClientOptions = {}) {
     super();
     const config = this.#config = resolveConfig(checkConfig(options.config ?? {}));
-    if (config.store !== undefined) throw new ConfigError("store is not supported yet: sessions are kept in memory");
     this.#clientId = options.clientId ?? config.client_id ?? generateClientId();
     const fault = typeof this.#clientId === "string" ? stringFault(this.#clientId) : "it must be a string";
     if (fault !== undefined) throw new TypeError(`Cannot use the client identifier: ${fault}`);
@@ -280,6 +296,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
       checkPayloadFormat: config.check_payload_format,
       followRedirects: config.follow_redirects,
       onAuth: options.onAuth,
+      store: options.store ?? (config.store === undefined ? undefined : new SqliteSessionStore(config.store)),
       maxQueuedMessages: config.max_queued_messages,
       connectTimeout: config.connect_timeout,
       autoReconnect: config.auto_reconnect,
@@ -462,6 +479,27 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    */
   reauthenticate(options: SignalOptions = {}): Promise<void> {
     return this.#driver.reauthenticate(connectProperties(this.#config).authenticationData, options.signal);
+  }
+
+  /**
+   * What a former process has published and not seen settled, as the session store has kept it: in the order of its publishing, and as long
+   * as it is not settled by this one. It is read from the store on {@linkcode connect}, or now if the store gives it at once.
+   *
+   * @throws {ClientError} If the store cannot be opened.
+   */
+  get pending(): PendingPublish[] {
+    const flows = this.#driver.pending(this.#clientId, this.#config.cleansession);
+    return flows.map(({ packet: { topic, payload, qos } }) => ({ topic, payload, qos }));
+  }
+
+  /**
+   * Waits until all that is {@linkcode pending} is settled.
+   *
+   * @returns a promise that resolves when nothing is pending, at once if nothing is
+   * @throws {ClientError} If the client ends first; the store keeps what is not settled.
+   */
+  drained(): Promise<void> {
+    return guard(() => this.#driver.drained());
   }
 
   /**

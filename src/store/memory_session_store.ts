@@ -1,12 +1,6 @@
 import { ClientError } from "../errors.ts";
-import type {
-  OpenedSession,
-  SessionChanges,
-  SessionStore,
-  StoredPublish,
-  StoredSession,
-  StoredSubscription,
-} from "./session_store.ts";
+import type { OpenedSession, SessionChanges, SessionStore } from "./session_store.ts";
+import type { StoredPublish, StoredSession, StoredSubscription } from "../stored_session.ts";
 
 /**
  * Keeps sessions in memory, so that they outlive their {@linkcode MQTTClient} but not the process.

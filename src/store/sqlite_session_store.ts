@@ -1,12 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { ClientError } from "../errors.ts";
-import type {
-  OpenedSession,
-  SessionChanges,
-  SessionParticipant,
-  SessionStore,
-  StoredSession,
-} from "./session_store.ts";
+import type { OpenedSession, SessionChanges, SessionParticipant, SessionStore } from "./session_store.ts";
+import type { StoredSession } from "../stored_session.ts";
 import { sqliteError } from "./sqlite_error.ts";
 import { findDamage, migrate } from "./sqlite_schema.ts";
 import { SqliteTables } from "./sqlite_tables.ts";

@@ -1,13 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { QoS } from "../packets.ts";
-import type {
-  SessionChanges,
-  StoredPart,
-  StoredPublish,
-  StoredPublishState,
-  StoredSession,
-  StoredSubscription,
-} from "./session_store.ts";
+import type { SessionChanges, StoredPart } from "./session_store.ts";
+import type { StoredPublish, StoredPublishState, StoredSession, StoredSubscription } from "../stored_session.ts";
 import { decodeProperties, encodeProperties } from "./stored_properties.ts";
 
 interface PublishRow {

@@ -1,4 +1,5 @@
-import type { SessionChanges, StoredPublish, StoredSubscription } from "../../src/store/session_store.ts";
+import type { SessionChanges } from "../../src/store/session_store.ts";
+import type { StoredPublish, StoredSubscription } from "../../src/stored_session.ts";
 import { NO_PROPERTIES } from "../../src/properties.ts";
 
 const NOTHING: SessionChanges = {

@@ -1,7 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClientError } from "../../src/errors.ts";
 import type { Properties } from "../../src/properties.ts";
-import type { OpenedSession, SessionChanges, SessionStore, StoredSession } from "../../src/store/session_store.ts";
+import type { OpenedSession, SessionChanges, SessionStore } from "../../src/store/session_store.ts";
+import type { StoredSession } from "../../src/stored_session.ts";
 import { changes, publish, subscription } from "./changes.ts";
 
 /** A store under test; disposing of it closes it. */
