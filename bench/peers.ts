@@ -25,13 +25,6 @@ const PEERS: readonly Peer[] = [
   { id: "ours5", ...OURS, name: "@hbmqtt/client, MQTT 5.0", protocolVersion: 5 },
   { id: "npm", ...NPM_MQTT },
   { id: "npm5", ...NPM_MQTT, name: "npm mqtt, MQTT 5.0", protocolVersion: 5 },
-  {
-    id: "u8",
-    name: "u8-mqtt",
-    module: "./u8_mqtt.ts",
-    slow: true,
-    applies: (workload) => isPushed(workload) && isTcp(workload),
-  },
   { id: "raw", name: "raw bytes", module: "./raw.ts", applies: isRaw },
 ];
 
@@ -57,10 +50,6 @@ export function messagesFor({ slow = false }: Peer, workload: Workload, scale: n
 
 function isPushed({ delivery = "push" }: Workload): boolean {
   return delivery === "push";
-}
-
-function isTcp({ over = "tcp" }: Workload): boolean {
-  return over === "tcp";
 }
 
 function isRaw(workload: Workload): boolean {

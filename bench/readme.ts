@@ -21,8 +21,8 @@ export function performanceText(run: Run): string {
   const main = WORKLOADS.filter(({ long }) => !long), more = WORKLOADS.filter(({ long }) => long);
   return [
     `![Messages per second beside the npm client](bench/chart.svg)`,
-    `Measured by \`${command}\` with Deno ${deno} on ${machine}: medians of ${rounds} interleaved rounds, payloads of 64 bytes unless said. ` +
-    busiest(run, WORKLOADS),
+    `Measured by \`${command}\` with Deno ${deno} on ${machine}: medians of ${rounds} interleaved rounds, payloads of 64 bytes unless said.`,
+    ...busiest(run, WORKLOADS),
     table(run, main),
     `<details><summary>More topics, sizes, windows and transports</summary>`,
     table(run, more),

@@ -3,8 +3,8 @@
  *
  *   deno task bench [--rounds=3] [--long] [--only=PATTERN] [--clients=ours,npm,raw] [--scale=1] [--seconds=60] [--json=FILE] [--svg=FILE] [--readme]
  *
- * `--long` takes all workloads, `--only` those whose names match. Clients are also `ours5` and `npm5` (MQTT 5.0), `u8` (u8-mqtt), and any
- * path of a module that exports `connect` as client.ts describes it. `--readme` runs all workloads and writes results.jsonl and chart.svg
+ * `--long` takes all workloads, `--only` those whose names match. Clients are also `ours5` and `npm5` (MQTT 5.0), and any path
+ * of a module that exports `connect` as client.ts describes it. `--readme` runs all workloads and writes results.jsonl and chart.svg
  * beside this file, and README.md from them. A client that takes longer than `--seconds` for a workload has failed at it.
  *
  * Ratios count; absolute figures differ from machine to machine and from run to run.
@@ -145,7 +145,7 @@ try {
 } finally {
   await Deno.remove(folder, { recursive: true });
 }
-console.log(`${table(run, chosen)}\n\n${busiest(run, chosen)}`);
+console.log([table(run, chosen), ...busiest(run, chosen)].join("\n\n"));
 if (svg !== undefined) await Deno.writeTextFile(svg, chart(run, chosen));
 if (values.readme) await writeReadme(run);
 if (run.failures.length > 0) Deno.exitCode = 1;

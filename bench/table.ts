@@ -64,12 +64,15 @@ function figures({ kind, size, slow }: Workload): Figure[] {
 }
 
 /** Says how busy the load server was where it was the busiest, with this package's client. */
-export function busiest(run: Run, workloads: readonly Workload[]): string {
+export function busiest(run: Run, workloads: readonly Workload[]): string[] {
   const [ours] = Object.keys(run.setting.clients);
-  const all = workloads.filter(({ kind, mosquitto }) => (kind === "publish" || kind === "receive") && !mosquitto)
-    .map(({ name }) => ({ name, busy: medianOf(run, name, ours, ({ serverBusy }) => serverBusy) ?? 0 }));
-  const { name, busy } = all.reduce((most, one) => one.busy > most.busy ? one : most, { name: "", busy: 0 });
-  return `The load server was busy ${(busy * 100).toFixed(0)} % of the time at the most ("${name}").`;
+  const [first] = workloads.filter(({ kind, mosquitto }) => (kind === "publish" || kind === "receive") && !mosquitto)
+    .flatMap(({ name }) => {
+      const busy = medianOf(run, name, ours, ({ serverBusy }) => serverBusy);
+      return busy === undefined ? [] : [{ name, busy }];
+    }).sort((a, b) => b.busy - a.busy);
+  if (first === undefined) return [];
+  return [`The load server was busy ${(first.busy * 100).toFixed(0)} % of the time at the most (${first.name}).`];
 }
 
 /** Writes a number with about three digits. */
