@@ -66,7 +66,10 @@ export const COSTS: readonly Cost[] = [
   filters("10,000 filters", 10_000, "rest"),
   filters("10,000 filters, every topic for the first time", 10_000, "first"),
   ...[1, 5000].map((clients) =>
-    publish("publish QoS 1, 100 at a time, clients in one process", count(clients), { clients, window: 100 })
+    publish("publish QoS 1 from clients in one process, 10 of them and 100 each at a time", count(clients), {
+      clients,
+      window: 100,
+    })
   ),
   ...SIZES.map(([label, size, n]) => ({
     ...publish("publish QoS 0, payload", label, { qos: 0, n, size, window: size >= MIB ? 2 : 1000 }),

@@ -4,7 +4,7 @@ import { openLink, type RawLink } from "./raw_link.ts";
 
 /** A connection without a client. */
 export interface RawClient extends BenchClient {
-  /** Publishes `n` messages that were encoded beforehand, with half of the window in a write. */
+  /** Publishes `n` messages that were encoded beforehand, with a part of the window in a write. */
   publishAll(n: number, size: number, qos: 0 | 1 | 2, window: number): Promise<void>;
   /** Subscribes, receives `n` messages and acknowledges them. */
   receiveAll(n: number, qos: 0 | 1 | 2): Promise<void>;
@@ -12,6 +12,9 @@ export interface RawClient extends BenchClient {
 
 /** How much is written at a time without a window, in bytes. */
 const CHUNK = 64 * 1024;
+
+/** In how many parts a window is written. */
+const PARTS = 8;
 
 const PUBACK = 0x40, PUBREC = 0x50, PUBREL = 0x62, PUBCOMP = 0x70;
 
@@ -84,15 +87,16 @@ async function publishAll(link: RawLink, n: number, size: number): Promise<void>
   for (; n > 0; n -= count) await link.write(chunk.subarray(0, Math.min(n, count) * packet.length));
 }
 
-/** Two halves of the window are under way in turn; what answers them comes in the same order. */
+/** Parts of the window are under way in turn, so that there is always one to answer; what answers them comes in the same order. */
 async function publishFlows(link: RawLink, n: number, size: number, qos: 1 | 2, window: number): Promise<void> {
-  const half = window >> 1;
   const { length } = encodePublish(TOPIC, qos, 1, size);
-  const halves = [1, 1 + half].map((first) => {
-    const publishes = new Uint8Array(half * length), releases = new Uint8Array(half * 4);
-    for (let i = 0; i < half; i++) {
-      publishes.set(encodePublish(TOPIC, qos, first + i, size), i * length);
-      releases.set([PUBREL, 2, first + i >> 8, first + i & 255], i * 4);
+  const most = Math.floor(window / PARTS);
+  const parts = Array.from({ length: PARTS }, (_, part) => {
+    const publishes = new Uint8Array(most * length), releases = new Uint8Array(most * 4);
+    for (let i = 0; i < most; i++) {
+      const id = 1 + part * most + i;
+      publishes.set(encodePublish(TOPIC, qos, id, size), i * length);
+      releases.set([PUBREL, 2, id >> 8, id & 255], i * 4);
     }
     return { publishes, releases };
   });
@@ -101,25 +105,24 @@ async function publishFlows(link: RawLink, n: number, size: number, qos: 1 | 2, 
     received += bytes.length;
     wake();
   };
-  const expected: { at: number; count: number; released: boolean }[] = [];
+  const expected: { part: number; count: number; released: boolean }[] = [];
   let left = n;
-  const next = async (at: number) => {
-    const count = Math.min(half, left);
+  const next = async (part: number) => {
+    const count = Math.min(most, left);
     if (count === 0) return;
     left -= count;
-    expected.push({ at, count, released: qos === 1 });
-    await link.write(halves[at].publishes.subarray(0, count * length));
+    expected.push({ part, count, released: qos === 1 });
+    await link.write(parts[part].publishes.subarray(0, count * length));
   };
-  await next(0);
-  await next(1);
+  for (let part = 0; part < PARTS; part++) await next(part);
   for (let answer = expected.shift(); answer !== undefined; answer = expected.shift()) {
-    const { at, count, released } = answer;
+    const { part, count, released } = answer;
     while (received < count * 4) await new Promise<void>((resolve) => wake = resolve);
     received -= count * 4;
-    if (released) await next(at);
+    if (released) await next(part);
     else {
-      expected.push({ at, count, released: true });
-      await link.write(halves[at].releases.subarray(0, count * 4));
+      expected.push({ part, count, released: true });
+      await link.write(parts[part].releases.subarray(0, count * 4));
     }
   }
 }
