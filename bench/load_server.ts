@@ -107,7 +107,7 @@ class Client {
       bytes.set(this.#partial);
       bytes.set(chunk, this.#partial.length);
     }
-    let at = 0;
+    let at = this.#options.mode === "sink" ? this.#countSmall(bytes) : 0;
     for (;;) {
       const left = bytes.length - at;
       if (left < 2) break;
@@ -129,6 +129,19 @@ class Client {
       at = end;
     }
     this.#partial = bytes.slice(at);
+  }
+
+  /** Passes over small publishes of QoS 0 at the beginning, with as little as can be done for each. */
+  #countSmall(bytes: Uint8Array): number {
+    let at = 0, count = 0;
+    while (at + 1 < bytes.length && bytes[at] === 0x30 && bytes[at + 1] < 128) {
+      const end = at + 2 + bytes[at + 1];
+      if (end > bytes.length) break;
+      at = end;
+      count++;
+    }
+    this.report.pubs += count;
+    return at;
   }
 
   /** A message is here with its last byte. */

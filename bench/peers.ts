@@ -11,21 +11,25 @@ export interface Peer {
   module: string;
   /** @default {4} */
   protocolVersion?: 4 | 5;
-  /** Whether it takes a tenth of the messages, being that much slower. */
-  slow?: boolean;
+  /**
+   * How many times the messages of a workload keep it busy for long enough.
+   *
+   * @default {1}
+   */
+  scale?: number;
   /** Whether it can do the workload. */
   applies(workload: Workload): boolean;
 }
 
 const OURS = { name: "@hbmqtt/client", module: "./ours.ts", applies: () => true };
-const NPM_MQTT = { name: "npm mqtt", module: "./npm_mqtt.ts", slow: true, applies: isPushed };
+const NPM_MQTT = { name: "npm mqtt", module: "./npm_mqtt.ts", scale: 0.1, applies: isPushed };
 
 const PEERS: readonly Peer[] = [
   { id: "ours", ...OURS },
   { id: "ours5", ...OURS, name: "@hbmqtt/client, MQTT 5.0", protocolVersion: 5 },
   { id: "npm", ...NPM_MQTT },
   { id: "npm5", ...NPM_MQTT, name: "npm mqtt, MQTT 5.0", protocolVersion: 5 },
-  { id: "raw", name: "raw bytes", module: "./raw.ts", applies: isRaw },
+  { id: "raw", name: "raw bytes", module: "./raw.ts", scale: 4, applies: isRaw },
 ];
 
 /** Gives the peers of a list like `ours,npm,raw,./my_client.ts`. */
@@ -36,16 +40,15 @@ export function peersOf(list: string): Peer[] {
     if (!id.includes("/")) {
       throw new TypeError(`Unknown client "${id}": take ${PEERS.map((peer) => peer.id).join(", ")} or a path`);
     }
-    return { id, name: id, module: pathToFileURL(resolve(id)).href, slow: true, applies: isPushed };
+    return { id, name: id, module: pathToFileURL(resolve(id)).href, scale: 0.1, applies: isPushed };
   });
 }
 
 /** Gives how many messages of a workload keep a peer busy for long enough. */
-export function messagesFor({ slow = false }: Peer, workload: Workload, scale: number): number {
-  const { kind, n, size, qos } = workload;
+export function messagesFor(peer: Peer, { kind, n, size, qos, slow }: Workload, scale: number): number {
   if (kind === "connections" || kind === "cold start") return n;
-  const share = !slow || workload.slow || size > 100_000 ? 1 : kind === "round trip" ? (qos > 0 ? 0.2 : 1) : 0.1;
-  return Math.ceil(n * scale * share);
+  if (kind === "round trip") return Math.ceil(n * scale * (qos > 0 ? Math.min(1, 2 * (peer.scale ?? 1)) : 1));
+  return Math.ceil(n * scale * (slow || size > 100_000 ? 1 : peer.scale ?? 1));
 }
 
 function isPushed({ delivery = "push" }: Workload): boolean {
