@@ -9,7 +9,7 @@
 import { parseArgs } from "node:util";
 import { type Bound, BOUNDS, type Cost, COSTS } from "./growth_rows.ts";
 import type { BoundMeasurement, CostMeasurement } from "./growth_worker.ts";
-import { runScript } from "./script.ts";
+import { profileFlags, runScript } from "./script.ts";
 import { Server } from "./server.ts";
 import { short } from "./table.ts";
 
@@ -32,7 +32,7 @@ async function start({ mode, ...options }: NonNullable<Cost["server"]>): Promise
 async function measure<Measurement>({ server, task }: Cost | Bound): Promise<Measurement> {
   const peer = server && await start(server);
   try {
-    const flags = values.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`];
+    const flags = values.profile === undefined ? [] : profileFlags(values.profile);
     return await runScript("./growth_worker.ts", [JSON.stringify(task), peer?.uri ?? ""], 120, flags);
   } finally {
     await peer?.stop();

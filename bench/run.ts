@@ -1,11 +1,12 @@
 /**
  * Measures this client beside the npm client and beside raw bytes, side by side in interleaved rounds.
  *
- *   deno task bench [--rounds=3] [--long] [--only=PATTERN] [--clients=ours,npm,raw] [--scale=1] [--seconds=60] [--json=FILE] [--svg=FILE] [--readme]
+ *   deno task bench [--rounds=3] [--long] [--only=PATTERN] [--clients=ours,npm,raw] [--scale=1] [--seconds=60] [--json=FILE] [--svg=FILE] [--profile=FOLDER] [--readme]
  *
  * `--long` takes all workloads, `--only` those whose names match. Clients are also `ours5` and `npm5` (MQTT 5.0), and any path
  * of a module that exports `connect` as client.ts describes it. `--readme` runs all workloads and writes results.jsonl and chart.svg
  * beside this file, and README.md from them. A client that takes longer than `--seconds` for a workload has failed at it.
+ * `--profile` writes the CPU profile of each process of a client into a folder.
  *
  * Ratios count; absolute figures differ from machine to machine and from run to run.
  */
@@ -16,7 +17,7 @@ import { chart } from "./chart.ts";
 import { messagesFor, type Peer, peersOf } from "./peers.ts";
 import { writeReadme } from "./readme.ts";
 import type { Result, Run } from "./result.ts";
-import { runScript } from "./script.ts";
+import { profileFlags, runScript } from "./script.ts";
 import { makeTlsFiles, Server, type TlsFiles } from "./server.ts";
 import { busiest, table } from "./table.ts";
 import type { Measurement } from "./worker.ts";
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "60" },
     json: { type: "string" },
     svg: { type: "string" },
+    profile: { type: "string" },
     readme: { type: "boolean", default: false },
   },
 });
@@ -61,6 +63,7 @@ async function measure(peer: Peer, workload: Workload, round: number, tls: TlsFi
       "./worker.ts",
       [module, String(protocolVersion), JSON.stringify({ ...workload, n }), uri, tls?.caFile ?? ""],
       seconds,
+      values.profile === undefined ? [] : profileFlags(values.profile),
     );
     wallMs = performance.now() - started;
   } finally {
@@ -146,6 +149,14 @@ try {
   await Deno.remove(folder, { recursive: true });
 }
 console.log([table(run, chosen), ...busiest(run, chosen)].join("\n\n"));
-if (svg !== undefined) await Deno.writeTextFile(svg, chart(run, chosen));
+if (svg !== undefined) {
+  await Deno.writeTextFile(
+    svg,
+    chart(
+      run,
+      values.readme ? chosen.filter(({ long }) => !long) : chosen,
+    ),
+  );
+}
 if (values.readme) await writeReadme(run);
 if (run.failures.length > 0) Deno.exitCode = 1;

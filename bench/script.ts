@@ -15,6 +15,11 @@ export function script(file: string, args: readonly string[], options: ScriptOpt
   return new Deno.Command(Deno.execPath(), { args: ["run", ...all, path, ...args], ...others });
 }
 
+/** Gives the flags that have a script leave a CPU profile in a folder. */
+export function profileFlags(folder: string): string[] {
+  return ["--cpu-prof", `--cpu-prof-dir=${folder}`];
+}
+
 /** Runs a script to its end, and gives the last line it prints, which is JSON. */
 export async function runScript<Output>(
   file: string,
