@@ -112,27 +112,24 @@ async function receive(uri: string, { n }: Extract<Task, { kind: "receive" }>): 
 
 /** Every filter has an iterator; measures the first message of each topic, or all others. */
 async function receiveByFilters(uri: string, task: Extract<Task, { kind: "filters" }>): Promise<CostMeasurement> {
-  const { n, filters, part } = task;
+  const { n, topics, part } = task;
   const client = await connect(uri);
-  const topics = Array.from({ length: filters }, (_, i) => topicOf(i, filters));
+  const filters = task.filters === 1 ? ["#"] : Array.from({ length: task.filters }, (_, i) => topicOf(i, topics));
   const { promise, resolve } = Promise.withResolvers<CostMeasurement>();
+  const first = part === "first" ? 1 : topics + 1;
   let received = 0, end: ReturnType<typeof meter>;
   const count = () => {
     received++;
-    if (received === 1 && part === "first") end = meter();
-    if (received === filters + 1) {
-      if (part === "first") resolve(end(filters));
-      else end = meter();
-    }
-    if (received === n) resolve(end(n - filters));
+    if (received === first) end = meter();
+    if (received === n) resolve(end(n - first));
   };
-  for (const topic of topics) {
-    const messages = client.messages(topic);
+  for (const filter of filters) {
+    const messages = client.messages(filter);
     (async () => {
       for await (const _ of messages) count();
     })();
   }
-  await client.subscribe(topics.map((filter) => ({ filter })));
+  await client.subscribe(filters.map((filter) => ({ filter })));
   return await promise;
 }
 
