@@ -118,6 +118,9 @@ const FAREWELL = 1;
 /** How long a full queue may lie untouched while calls wait for answers before these are taken to wait for each other, in seconds. */
 const PATIENCE = 0.5;
 
+/** Whoever leaves a queue full for longer than this is slow, in seconds. */
+const SLOW = 0.002;
+
 /** How long an aborted attempt has to be over, in seconds. */
 const ABORT_GRACE = 0.1;
 
@@ -765,12 +768,14 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
 
   /** Leaves the connection unread until the application has taken messages. Gives the time after that. */
   async #pauseReading(connection: Connection): Promise<number> {
+    const since = now();
     this.#session.pauseReading();
     while (this.inbox.full && connection.isOpen && !this.#readsPastFullQueue) {
       this.#patience ??= this.#watchQueue();
       await this.inbox.room();
     }
     const time = now();
+    if (time - since > SLOW) this.inbox.slowDown();
     this.#session.resumeReading(time);
     this.#arm();
     return time;

@@ -150,6 +150,13 @@ export class Inbox {
     });
   }
 
+  /** Notes that whoever takes from a full queue is slow. */
+  slowDown(): void {
+    this.queue.slowDown();
+    this.#unhandled.slowDown();
+    for (const { queue } of this.#routes) queue.slowDown();
+  }
+
   /** Ends the waiting for room. */
   wake(): void {
     this.#room?.resolve();
