@@ -133,6 +133,9 @@ Deno.test("Session keeps to lower limits in what it sends again too, but for PUB
     if (sessionPresent) it.receive(acknowledgement("PUBCOMP", 1));
     it.receive(acknowledgement("PUBACK", sessionPresent ? 3 : 1));
     assertEquals([c.state, it.session.publishesSettled], ["settled", true]);
+    it.lose();
+    it.connect5({}, { sessionPresent: true });
+    assertEquals([it.take(), b.state], [[], "failed"]);
   }
 });
 
