@@ -1,5 +1,5 @@
 import { ClientError, ProtocolError } from "../errors.ts";
-import type { SubackPacket, UnsubackPacket } from "../packets.ts";
+import type { SubackPacket, SubscribePacket, UnsubackPacket } from "../packets.ts";
 import { PROTOCOL_ERROR } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
 import { type PublishFlow, SubscribeFlow, UnsubscribeFlow } from "./flow.ts";
@@ -33,7 +33,14 @@ export class Requests {
     return this.#sent.size;
   }
 
+  /**
+   * Sends a SUBSCRIBE or UNSUBSCRIBE, now or when there is a connection and a packet identifier.
+   *
+   * @throws {ClientError} If the broker cannot grant it.
+   */
   send(flow: RequestFlow): void {
+    const refusal = this.#connected ? this.#refusal(flow) : undefined;
+    if (refusal !== undefined) throw refusal;
     this.#waiting.add(flow);
     this.pump();
   }
@@ -49,21 +56,41 @@ export class Requests {
     for (const flow of this.#waiting) {
       if (this.#identifiers.exhausted) return;
       this.#waiting.delete(flow);
-      if (flow instanceof SubscribeFlow && !this.#prepare(flow)) continue;
+      const refusal = this.#refusal(flow);
+      if (refusal !== undefined) {
+        flow.fail(refusal);
+        continue;
+      }
       this.#sent.add(flow);
       flow.packet.packetId = this.#identifiers.assign(flow);
-      this.#effects.send(flow.packet);
+      if (flow instanceof SubscribeFlow) this.#subscribe(flow.packet);
+      else this.#effects.send(flow.packet);
     }
   }
 
-  /** Gives a SUBSCRIBE its identifier. One that the broker cannot grant fails. */
-  #prepare(flow: SubscribeFlow): boolean {
-    if (this.#identifies) flow.packet = this.subscriptions.identify(flow.packet);
-    const fault = this.#limits.subscribeFault(flow.packet);
-    if (fault === undefined) return true;
-    const filters = flow.packet.subscriptions.map(({ topicFilter }) => `"${topicFilter}"`).join(", ");
-    flow.fail(new ClientError(`Cannot subscribe to ${filters}: ${fault}`));
-    return false;
+  #subscribe(packet: SubscribePacket): void {
+    const identified = this.#identified(packet);
+    this.subscriptions.requested(identified);
+    this.#effects.send(identified);
+  }
+
+  /** Gives a SUBSCRIBE as this broker is to get it: the identifier that it is given is not for every broker. */
+  #identified(packet: SubscribePacket): SubscribePacket {
+    return this.#identifies ? this.subscriptions.identify(packet) : packet;
+  }
+
+  /** Gives the error for what the broker cannot grant, `undefined` when it can. */
+  #refusal(flow: RequestFlow): ClientError | undefined {
+    const subscribes = flow instanceof SubscribeFlow;
+    const fault = subscribes
+      ? this.#limits.subscribeFault(this.#identified(flow.packet))
+      : this.#limits.unsubscribeFault(flow.packet);
+    if (fault === undefined) return undefined;
+    const filters = subscribes
+      ? flow.packet.subscriptions.map(({ topicFilter }) => topicFilter)
+      : flow.packet.topicFilters;
+    const names = filters.map((filter) => `"${filter}"`).join(", ");
+    return new ClientError(`Cannot ${subscribes ? "subscribe to" : "unsubscribe from"} ${names}: ${fault}`);
   }
 
   suback(packet: SubackPacket): void {
