@@ -29,6 +29,8 @@ export {
   type PublishOptions,
   type ReconnectingEventDetail,
   type ReconnectOptions,
+  type RequestOptions,
+  type RespondOptions,
   type SignalOptions,
   type SubscribeOptions,
   type Subscription,
@@ -83,8 +85,9 @@ export {
   type WillPacket,
 } from "./src/packets.ts";
 export type { Properties } from "./src/properties.ts";
-export type { Credentials } from "./src/shell/driver.ts";
+export type { AuthChallenge, AuthHandler, Credentials } from "./src/shell/driver.ts";
 export type { MessageHandler } from "./src/shell/inbox.ts";
+export type { Answer, AnswerLike, RequestHandler, Responder } from "./src/shell/responder.ts";
 export { matchTopic } from "./src/topic.ts";
 export type { Endpoint, Scheme } from "./src/transport/endpoint.ts";
 export type { ExtraHeaders } from "./src/transport/open.ts";

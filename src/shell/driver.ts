@@ -25,6 +25,7 @@ import { stringFault } from "../topic.ts";
 import { backoff } from "./backoff.ts";
 import { Connection, type ConnectionListener, type ConnectionOptions } from "./connection.ts";
 import { Inbox } from "./inbox.ts";
+import { Requester } from "./requester.ts";
 
 /** What the client logs in with. */
 export interface Credentials {
@@ -125,6 +126,7 @@ const now = () => performance.now() / 1000;
 /** Performs what a {@linkcode Session} asks for: the only place that waits. */
 export class Driver implements Effects, ConnectionListener {
   readonly inbox: Inbox;
+  readonly requester: Requester;
   /** Called with every packet while set. */
   packetObserver: PacketObserver | undefined;
   readonly #options: DriverOptions;
@@ -166,6 +168,7 @@ export class Driver implements Effects, ConnectionListener {
     this.#listener = listener;
     this.#session = new Session(this, options);
     this.inbox = new Inbox(options.maxQueuedMessages, this.#session.subscriptions);
+    this.requester = new Requester(this, this.#session.subscriptions);
   }
 
   get state(): LinkState {
@@ -384,7 +387,7 @@ export class Driver implements Effects, ConnectionListener {
   }
 
   deliver(message: ApplicationMessage): void {
-    this.inbox.deliver(message);
+    if (!this.requester.take(message)) this.inbox.deliver(message);
   }
 
   async challenge({ properties }: AuthPacket): Promise<void> {
@@ -573,7 +576,7 @@ export class Driver implements Effects, ConnectionListener {
     flow.settle = (connack) => {
       this.#listener.answered(connack);
       connection.maximumPacketSize = connack.properties.maximumPacketSize ?? Infinity;
-      if (connack.reasonCode === 0) this.#up(connack, endpoint);
+      if (connack.reasonCode === 0) this.#up(connack, endpoint, dialect);
       settle(connack);
     };
     this.#linkLost = this.#read(connection, endpoint);
@@ -584,12 +587,14 @@ export class Driver implements Effects, ConnectionListener {
     throw refusal(endpoint, connack);
   }
 
-  #up(connack: ConnackPacket, endpoint: Endpoint): void {
+  #up(connack: ConnackPacket, endpoint: Endpoint, { hasResponseTopics }: Dialect): void {
     if (!this.#isClosing()) this.#state = "connected";
     this.#endpoint = endpoint;
     if (this.#life?.restores) this.#reconnects++;
-    const { assignedClientIdentifier } = connack.properties;
+    const { assignedClientIdentifier, responseInformation } = connack.properties;
     if (assignedClientIdentifier !== undefined) this.#plan = { ...this.#thePlan, clientId: assignedClientIdentifier };
+    const { clientId } = this.#thePlan, lost = !connack.sessionPresent && !this.#options.resubscribe;
+    this.requester.connected({ hasResponseTopics, clientId, responseInformation, lost });
     this.#arm();
     const waiters = [...this.#connecting];
     this.#connecting.clear();
@@ -630,7 +635,11 @@ export class Driver implements Effects, ConnectionListener {
   }
 
   get #readsPastFullQueue(): boolean {
-    return this.#coupled && this.#session.awaitsAnswers;
+    return this.#coupled && this.#awaitsAnswers;
+  }
+
+  get #awaitsAnswers(): boolean {
+    return this.#session.awaitsAnswers || this.requester.waiting > 0;
   }
 
   /** Leaves the connection unread until the application has taken messages. Gives the time after that. */
@@ -652,7 +661,7 @@ export class Driver implements Effects, ConnectionListener {
     return setTimeout(() => {
       this.#patience = undefined;
       const untouched = messagesReceived === this.#traffic.messagesReceived && length === this.inbox.length;
-      if (untouched && this.#session.awaitsAnswers) this.#coupled = true;
+      if (untouched && this.#awaitsAnswers) this.#coupled = true;
       this.inbox.wake();
     }, PATIENCE * 1000);
   }
@@ -687,6 +696,7 @@ export class Driver implements Effects, ConnectionListener {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#session.end(error);
+    this.requester.end(error);
     this.inbox.end(error, regular);
     this.#rejectWaiters(error);
     if (wasUp) this.#listener.disconnected(regular ? undefined : error, false);
