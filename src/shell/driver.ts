@@ -33,6 +33,8 @@ export interface Credentials {
   username?: string;
   /** The password; a string is sent as UTF-8. */
   password?: string | Uint8Array;
+  /** What the authentication method says first (MQTT 5.0), where it is new for every attempt; it beats the configuration's. */
+  authenticationData?: Uint8Array;
 }
 
 /** What a broker asks in the course of an enhanced authentication (MQTT 5.0, §4.12). */
@@ -728,7 +730,8 @@ async function credentialsOf(plan: ConnectPlan, endpoint: Endpoint): Promise<Cre
   }
 }
 
-function connectPacket(plan: ConnectPlan, { username, password }: Credentials, dialect: Dialect): ConnectPacket {
+function connectPacket(plan: ConnectPlan, credentials: Credentials, dialect: Dialect): ConnectPacket {
+  const { username, password, authenticationData } = credentials;
   if (password !== undefined && username === undefined && !dialect.allowsPasswordAlone) {
     throw new ConnectError("Cannot send a password without a user name in MQTT 3.1.1", { permanent: true });
   }
@@ -738,7 +741,11 @@ function connectPacket(plan: ConnectPlan, { username, password }: Credentials, d
   if (bytes !== undefined && bytes.length > 65_535) {
     throw new ConnectError(`Cannot send a password of ${bytes.length} bytes: 65,535 are allowed`, { permanent: true });
   }
-  const { clientId, cleanStart, keepAlive, will, properties } = plan;
+  const { clientId, cleanStart, keepAlive, will } = plan;
+  const properties = authenticationData === undefined ? plan.properties : { ...plan.properties, authenticationData };
+  if (authenticationData !== undefined && plan.properties.authenticationMethod === undefined) { // §3.1.2.11.10
+    throw new ConnectError("Cannot send authenticationData without authentication_method", { permanent: true });
+  }
   const protocolVersion = dialect.protocolVersion;
   return {
     type: "CONNECT",
