@@ -14,7 +14,7 @@ export class Scram {
   #nonce = "";
   #serverSignature = "";
 
-  constructor(username: string, password: string, newNonce = () => crypto.randomUUID()) {
+  constructor(username: string, password: string, newNonce: () => string = () => crypto.randomUUID()) {
     this.#username = username.replaceAll("=", "=3D").replaceAll(",", "=2C");
     this.#password = password.normalize("NFKC");
     this.#newNonce = newNonce;

@@ -1,29 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { MQTTClient, QOS_1, QOS_2 } from "../mod.ts";
-import { type Child, type Outcome, runChild, startChild } from "./client/child.ts";
+import { type Outcome, runChild, runExample, startExample } from "./client/child.ts";
 import { brokerTest } from "./helpers/brokers.ts";
 import { startEmbeddedBroker } from "./helpers/embedded_broker.ts";
-
-/** Runs an example with exactly the permissions that the comment at its top names, for another broker. */
-async function runExample(name: string, uri: string, ...args: string[]): Promise<Outcome> {
-  const path = `examples/${name}.ts`;
-  return await runChild(path, await permissions(path, new URL(uri).host), uri, ...args);
-}
-
-/** Starts an example likewise, and waits until it says that it is ready. */
-async function startExample(name: string, uri: string, ...args: string[]): Promise<Child> {
-  const path = `examples/${name}.ts`;
-  const child = startChild(path, await permissions(path, new URL(uri).host), uri, ...args);
-  await child.printed("ready");
-  return child;
-}
-
-async function permissions(path: string, host: string): Promise<string[]> {
-  const source = await Deno.readTextFile(new URL(`../${path}`, import.meta.url));
-  const command = new RegExp(`^//   deno run (.*) ${path} mqtt://localhost:1883$`, "m").exec(source);
-  if (command === null) throw new Error(`${path} does not say how it is run`);
-  return command[1].replaceAll("localhost:1883", host).split(" ");
-}
 
 function exampleTest(name: string, sentence: string, work: (uri: string) => Promise<void>): void {
   Deno.test(`examples/${name}.ts ${sentence}`, async () => {

@@ -24,6 +24,27 @@ export function startChild(path: string, permissions: readonly string[], ...args
   return new Child(command(path, permissions, args).spawn());
 }
 
+/** Runs an example with exactly the permissions that the comment at its top names, for another broker. */
+export async function runExample(name: string, uri: string, ...args: string[]): Promise<Outcome> {
+  const path = `examples/${name}.ts`;
+  return await runChild(path, await permissions(path, new URL(uri).host), uri, ...args);
+}
+
+/** Starts an example likewise, and waits until it says that it is ready. */
+export async function startExample(name: string, uri: string, ...args: string[]): Promise<Child> {
+  const path = `examples/${name}.ts`;
+  const child = startChild(path, await permissions(path, new URL(uri).host), uri, ...args);
+  await child.printed("ready");
+  return child;
+}
+
+async function permissions(path: string, host: string): Promise<string[]> {
+  const source = await Deno.readTextFile(new URL(`../../${path}`, import.meta.url));
+  const command = new RegExp(`^//   deno run (.*) ${path} mqtt://localhost:1883$`, "m").exec(source);
+  if (command === null) throw new Error(`${path} does not say how it is run`);
+  return command[1].replaceAll("localhost:1883", host).split(" ");
+}
+
 function command(path: string, permissions: readonly string[], args: readonly string[]): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", "--cached-only", ...flags, ...permissions, path, ...args],
