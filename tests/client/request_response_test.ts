@@ -12,7 +12,7 @@ import { MQTT_5_0 } from "../../src/codec/mqtt_5_0.ts";
 import { NO_PROPERTIES, type Properties } from "../../src/properties.ts";
 import { bytes, decode, encode, hex } from "../codec/bytes.ts";
 import { brokerTest, everyBrokerTest } from "../helpers/brokers.ts";
-import { event, PINGREQ, PINGRESP, type PlayedConnection, playLink, QUICK } from "./played_broker.ts";
+import { event, PINGREQ, PINGRESP, playBroker, type PlayedConnection, playLink, QUICK } from "./played_broker.ts";
 
 const V5: ClientConfig = { ...QUICK, protocol_version: 5 };
 const CONNACK_5 = "20 03 00 00 00";
