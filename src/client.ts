@@ -935,6 +935,7 @@ function connectProperties(config: ResolvedConfig): Properties {
     receiveMaximum: config.receive_maximum,
     maximumPacketSize: config.maximum_packet_size,
     topicAliasMaximum: config.topic_alias_maximum,
+    requestResponseInformation: config.request_response_information ? 1 : undefined,
     userProperties: config.user_properties,
     authenticationMethod: config.authentication_method,
     authenticationData: typeof data === "string" ? encoder.encode(data) : data,

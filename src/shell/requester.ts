@@ -67,8 +67,8 @@ export class Requester {
 
   /** Takes a message if it is a response, whether anybody waits for it or not. */
   take(message: ApplicationMessage): boolean {
+    if (this.#topics.size === 0 || !this.#topics.has(message.topic)) return false;
     const { topic, retain, properties: { correlationData } } = message;
-    if (this.#topics.size === 0 || !this.#topics.has(topic)) return false;
     message.ack();
     // A retained message is older than the subscription, and so than the request.
     if (!retain) this.#respond(keyOf(topic, correlationData), message);

@@ -123,8 +123,11 @@ Deno.test("MQTTClient.request() builds its response topic on the Response Inform
     const connack = `20 ${(6 + information.length).toString(16).padStart(2, "0")} 00 00 ` +
       `${(3 + information.length).toString(16).padStart(2, "0")} 1a ` +
       `00 ${information.length.toString(16).padStart(2, "0")} '${information}'`;
-    await using link = await playLink(V5, connack);
+    await using link = await playLink({ ...V5, request_response_information: true }, connack);
     const { client, connection } = link;
+    assertEquals(decode(connection.connect, MQTT_5_0).map((packet) => "properties" in packet && packet.properties), [
+      { requestResponseInformation: 1 },
+    ]);
     const request = client.request("t", "x");
     const subscribe = await receivedSubscribe(connection);
     assertEquals(subscribe.subscriptions[0].topicFilter, "reserved/42/id");
@@ -485,8 +488,73 @@ Deno.test("MQTTClient.respond() rejects when its subscription is refused, and le
   assertEquals((await client.deliverMessage(5)).text(), "for others");
 });
 
+Deno.test("Responder.stop() answers the requests that have come, and no more", async () => {
+  await using link = await playLink(V5, CONNACK_5);
+  const { client, connection } = link;
+  const begun = Promise.withResolvers<void>(), released = Promise.withResolvers<void>();
+  const responding = client.respond("t", async (request) => {
+    begun.resolve();
+    await released.promise;
+    return request.text();
+  });
+  await received(connection);
+  await connection.send("90 04 0001 00 01");
+  const responder = await responding;
+  const properties = { responseTopic: "r" };
+  await respond(connection, "t", "1", properties);
+  await respond(connection, "t", "2", properties);
+  await begun.promise;
+  const stopped = responder.stop();
+  await connection.expect("a2 06 0002 00 0001 't'");
+  await connection.send("b0 04 0002 00 00");
+  await settle(client, connection);
+  await respond(connection, "t", "for others", properties);
+  assertEquals((await client.deliverMessage(5)).text(), "for others");
+  released.resolve();
+  await connection.expect("30 05 0001 'r' 00 '1'", "30 05 0001 'r' 00 '2'");
+  await Promise.all([stopped, responder.stop()]);
+});
+
+Deno.test("MQTTClient.request() acknowledges responses itself where manual_ack is on", async () => {
+  await using link = await playLink({ ...V5, manual_ack: true }, CONNACK_5);
+  const { client, connection } = link;
+  const request = client.request("t", "x");
+  await received(connection);
+  await connection.send(SUBACK_1);
+  const properties = correlationOf(await receivedRequest(connection));
+  for (const packetId of [7, 8]) { // The second is one that nobody waits for.
+    await connection.peer.write(encode({
+      type: "PUBLISH",
+      dup: false,
+      qos: 1,
+      retain: false,
+      topic: OWN_TOPIC,
+      packetId,
+      properties,
+      payload: new TextEncoder().encode(`${packetId}`),
+    }, MQTT_5_0));
+    await connection.expect(`40 02 000${packetId}`);
+  }
+  assertEquals((await request).text(), "7");
+});
+
 brokerTest(
-  "MQTTClient.respond() shares requests by $share, and stop() answers those that have come",
+  "MQTTClient.respond() may request in its handler, also what the client itself responds to",
+  {},
+  async (broker) => {
+    await using client = new MQTTClient({ config: { protocol_version: 5 } });
+    await client.connect(broker.uris.mqtt);
+    await using _upper = await client.respond("upper", (request) => request.text().toUpperCase());
+    await using _greet = await client.respond("greet", async (request) => {
+      const name = await client.request("upper", request.text(), { timeout: 10 });
+      return `Hello ${name.text()}`;
+    });
+    assertEquals((await client.request("greet", "you", { timeout: 10 })).text(), "Hello YOU");
+  },
+);
+
+brokerTest(
+  "MQTTClient.respond() shares requests by $share, until each responder is stopped",
   {},
   async (broker) => {
     const config: ClientConfig = { protocol_version: 5 };
