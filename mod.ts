@@ -26,6 +26,7 @@ export {
   type MQTTClientEventMap,
   type MQTTClientOptions,
   type PacketEventDetail,
+  type PendingPublish,
   type PublishOptions,
   type ReconnectingEventDetail,
   type ReconnectOptions,
@@ -50,6 +51,7 @@ export {
   ConnectError,
   type ConnectErrorOptions,
   ConnectionLostError,
+  type ConnectionLostErrorOptions,
   MQTTError,
   ProtocolError,
   RejectedError,
@@ -88,6 +90,22 @@ export type { Properties } from "./src/properties.ts";
 export type { AuthChallenge, AuthHandler, Credentials } from "./src/shell/driver.ts";
 export type { MessageHandler } from "./src/shell/inbox.ts";
 export type { Answer, AnswerLike, RequestHandler, Responder } from "./src/shell/responder.ts";
+export { MemorySessionStore } from "./src/store/memory_session_store.ts";
+export type {
+  OpenedSession,
+  SessionChanges,
+  SessionParticipant,
+  SessionStore,
+  StoredPart,
+} from "./src/store/session_store.ts";
+export { SqliteSessionStore, type SqliteSessionStoreOptions } from "./src/store/sqlite_session_store.ts";
+export type {
+  StoredPublish,
+  StoredPublishProgress,
+  StoredPublishState,
+  StoredSession,
+  StoredSubscription,
+} from "./src/stored_session.ts";
 export { matchTopic } from "./src/topic.ts";
 export type { Endpoint, Scheme } from "./src/transport/endpoint.ts";
 export type { ExtraHeaders } from "./src/transport/open.ts";

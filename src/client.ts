@@ -5,7 +5,7 @@ import { generateClientId } from "./client_id.ts";
 import type { ClientConfig } from "./config/client_config.ts";
 import { checkConfig, resolveConfig, type ResolvedConfig, summarizeConfig } from "./config/config.ts";
 import { loadConfig } from "./config/config_file.ts";
-import { ClientError, ConfigError, RejectedError } from "./errors.ts";
+import { ClientError, RejectedError } from "./errors.ts";
 import type { ApplicationMessage } from "./message.ts";
 import { withoutSecrets } from "./observe/packet_log.ts";
 import type { Stats } from "./observe/stats.ts";
@@ -15,6 +15,8 @@ import { describeReason, isReasonCodeOf } from "./reason_codes.ts";
 import { type AuthHandler, type ConnectPlan, type Credentials, Driver } from "./shell/driver.ts";
 import type { MessageHandler } from "./shell/inbox.ts";
 import { type RequestHandler, type Responder, RouteResponder } from "./shell/responder.ts";
+import type { SessionStore } from "./store/session_store.ts";
+import { SqliteSessionStore } from "./store/sqlite_session_store.ts";
 import { filterOfShare, stringFault, topicFault, topicFilterFault, utf8Length } from "./topic.ts";
 import { type Endpoint, parseEndpoint } from "./transport/endpoint.ts";
 import { type ExtraHeaders, transportOpener } from "./transport/open.ts";
@@ -34,6 +36,11 @@ export interface MQTTClientOptions {
   credentials?: () => Credentials | Promise<Credentials>;
   /** Opens connections in the place of this package's own transports: through a proxy, a tunnel, or a pipe in a test. */
   transport?: OpenTransport;
+  /**
+   * Where the session is kept: publishes that are not settled, QoS 2 messages that were received, and subscriptions, so that they survive
+   * the process. It beats `store` in the configuration. By default the session is kept in memory.
+   */
+  store?: SessionStore;
   /**
    * Answers what the broker asks in the course of an enhanced authentication (MQTT 5.0), by the `authentication_method` of the configuration.
    * What it throws ends the attempt to connect.
@@ -233,6 +240,16 @@ export interface PacketEventDetail {
   packet: Packet;
 }
 
+/** A publish that was restored from a session store. */
+export interface PendingPublish {
+  /** The topic name. */
+  readonly topic: string;
+  /** The content. */
+  readonly payload: Uint8Array;
+  /** The Quality of Service. */
+  readonly qos: QoS;
+}
+
 /** The events of a client. */
 export interface MQTTClientEventMap {
   /** The broker has accepted a connection, the first or a later one. */
@@ -295,15 +312,16 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * Makes a client; it connects when it is told to.
    *
    * @throws {ConfigError} If the configuration is faulty, naming all its faults.
-   * @throws {TypeError} If the client identifier cannot be sent.
+   * @throws {TypeError} If the client identifier cannot be sent, or `credentials` or `transport` is no function.
    */
   constructor(options: MQTTClientOptions = {}) {
     super();
     const config = this.#config = resolveConfig(checkConfig(options.config ?? {}));
-    if (config.store !== undefined) throw new ConfigError("store is not supported yet: sessions are kept in memory");
     this.#clientId = options.clientId ?? config.client_id ?? generateClientId();
     const fault = typeof this.#clientId === "string" ? stringFault(this.#clientId) : "it must be a string";
     if (fault !== undefined) throw new TypeError(`Cannot use the client identifier: ${fault}`);
+    checkType("credentials", options.credentials, "function");
+    checkType("transport", options.transport, "function");
     this.#credentials = options.credentials;
     this.#transport = options.transport;
     if (options.onAuth !== undefined && typeof options.onAuth !== "function") {
@@ -315,6 +333,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
       checkPayloadFormat: config.check_payload_format,
       followRedirects: config.follow_redirects,
       onAuth: options.onAuth,
+      store: options.store ?? (config.store === undefined ? undefined : new SqliteSessionStore(config.store)),
       maxQueuedMessages: config.max_queued_messages,
       connectTimeout: config.connect_timeout,
       autoReconnect: config.auto_reconnect,
@@ -387,12 +406,13 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @throws {ConnectError} If no attempt succeeds: `returnCode` is the broker's, `cause` what went wrong; a `TimeoutError` there
    * when it took longer than `connect_timeout`.
    * @throws {ClientError} If the client is connected or connecting, which it stays; or if there is no URI.
-   * @throws {TypeError} If the URI is malformed.
+   * @throws {TypeError} If the URI is malformed, or `cleanSession` neither true nor false.
    * @throws The signal's reason, if it aborts.
    * @see MQTT 3.1.1, §3.1
    */
   connect(uri?: string, options: ConnectOptions = {}): Promise<number> {
     return guard(async () => {
+      checkType("cleanSession", options.cleanSession, "boolean");
       const uris = uri === undefined ? this.#config.uri : [uri];
       if (uris.length === 0) {
         throw new ClientError("Cannot connect: give a URI to connect() or as `uri` in the configuration");
@@ -437,10 +457,14 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @returns the return code of CONNACK, 0
    * @throws {ClientError} If `connect()` was never called, or `disconnect()` is under way.
    * @throws {ConnectError} If no attempt succeeds.
+   * @throws {TypeError} If `cleanSession` is neither true nor false.
    * @throws The signal's reason, if it aborts; the client has ended then.
    */
   reconnect(options: ReconnectOptions = {}): Promise<number> {
-    return guard(async () => (await this.#driver.reconnect(options.cleanSession, options.signal)).returnCode);
+    return guard(async () => {
+      checkType("cleanSession", options.cleanSession, "boolean");
+      return (await this.#driver.reconnect(options.cleanSession, options.signal)).returnCode;
+    });
   }
 
   /**
@@ -492,6 +516,27 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    */
   reauthenticate(options: SignalOptions = {}): Promise<void> {
     return this.#driver.reauthenticate(connectProperties(this.#config).authenticationData, options.signal);
+  }
+
+  /**
+   * What a former process has published and not seen settled, as the session store has kept it: in the order of its publishing, and as long
+   * as it is not settled by this one. It is read from the store on {@linkcode connect}, or now if the store gives it at once.
+   *
+   * @throws {ClientError} If the store cannot be opened.
+   */
+  get pending(): PendingPublish[] {
+    const flows = this.#driver.pending(this.#clientId, this.#config.cleansession);
+    return flows.map(({ packet: { topic, payload, qos } }) => ({ topic, payload, qos }));
+  }
+
+  /**
+   * Waits until all that is {@linkcode pending} is settled.
+   *
+   * @returns a promise that resolves when nothing is pending, at once if nothing is
+   * @throws {ClientError} If the client ends first; the store keeps what is not settled.
+   */
+  drained(): Promise<void> {
+    return guard(() => this.#driver.drained());
   }
 
   /**
@@ -653,12 +698,13 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * such iterator that it matches, and then neither to {@linkcode onmessage} nor to {@linkcode deliverMessage}.
    *
    * @param filter a topic filter
-   * @throws {TypeError} If the filter is malformed.
+   * @throws {TypeError} If the filter is malformed, or the limit no number.
    * @throws {RangeError} If the limit is less than 1.
    */
   messages(filter: string, options: MessagesOptions = {}): AsyncIterableIterator<ApplicationMessage> {
     checkFilter("receive messages of", filter);
     const { limit, signal } = options;
+    checkType("limit", limit, "number");
     if (limit !== undefined && !(limit >= 1)) throw new RangeError(`limit must be at least 1, not ${limit}`);
     return this.#driver.inbox.route(filter, limit, signal);
   }
@@ -874,6 +920,8 @@ function subscriptionRequest(entry: unknown): SubscriptionRequest {
   }
   const { filter, qos = 0, noLocal = false, retainAsPublished = false, retainHandling = 0 } = entry as Subscription;
   checkFilter("subscribe to", filter);
+  checkType("noLocal", noLocal, "boolean");
+  checkType("retainAsPublished", retainAsPublished, "boolean");
   if (qos !== 0 && qos !== 1 && qos !== 2) throw qosError(`Cannot subscribe to ${show(filter)}`, qos);
   if (retainHandling !== 0 && retainHandling !== 1 && retainHandling !== 2) {
     throw new RangeError(
@@ -910,6 +958,12 @@ function checkPublishProperties(topic: string, properties: Properties): void {
 function checkSeconds(name: string, seconds: unknown): void {
   if (typeof seconds !== "number") throw new TypeError(`${name} must be a number of seconds, not ${typeName(seconds)}`);
   if (!(seconds >= 0)) throw new RangeError(`${name} must be 0 or more seconds, not ${seconds}`);
+}
+
+/** Checks an option, which may be left out. */
+function checkType(name: string, value: unknown, type: "boolean" | "function" | "number"): void {
+  if (value === undefined || typeof value === type) return;
+  throw new TypeError(`${name} must be a ${type}, not ${typeName(value)}`);
 }
 
 function qosError(what: string, qos: unknown): Error {

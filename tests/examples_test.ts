@@ -136,7 +136,7 @@ Deno.test("tools/demo.ts takes the broker that is given", async () => {
 });
 
 function assertDemo({ code, stdout, stderr }: Outcome): void {
-  assertEquals([code, stderr], [0, ""]);
+  assertEquals([code, stderr], [0, ""], stdout);
   const messages = stdout.split("\n").filter((line) => /^\d:/.test(line));
   assertEquals(messages.slice(0, 3), [0, 1, 2].map((qos) => `${qos + 1}:  a/b => TEST MESSAGE WITH QOS_${qos}`));
   assertEquals(messages.length, 6);

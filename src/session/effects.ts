@@ -1,5 +1,6 @@
 import type { ApplicationMessage } from "../message.ts";
 import type { AuthPacket, Packet } from "../packets.ts";
+import type { PublishFlow } from "./flow.ts";
 
 /** What a session asks of its surroundings; done at once and in order. */
 export interface Effects {
@@ -11,4 +12,20 @@ export interface Effects {
   deliver(message: ApplicationMessage): void;
   /** Has the application answer what the broker asks to authenticate it; `Session.authenticate()` takes the answer. */
   challenge(packet: AuthPacket): void;
+
+  /** Tells whether an acknowledgement by the application is held, to come again by `Session.acknowledge()`. */
+  holdsAcknowledgement(message: ApplicationMessage): boolean;
+
+  // What a store has to know: before a packet is sent that depends on it.
+
+  /** Notes that a publish is new, has come further, or is settled. */
+  publishChanged(flow: PublishFlow): void;
+  /** Notes that a QoS 2 message is being acknowledged, and so must not be delivered again. */
+  received(packetId: number): void;
+  /** Notes that the QoS 2 flow of a received message has ended. */
+  completed(packetId: number): void;
+  /** Notes that the session in which messages were received is gone. */
+  receivedForgotten(): void;
+  /** Notes that a subscription was granted or has ended. */
+  subscriptionChanged(topicFilter: string): void;
 }

@@ -1,4 +1,5 @@
 import type { ApplicationMessage } from "../message.ts";
+import type { StoredPublishProgress } from "../stored_session.ts";
 import type { ConnackPacket, PublishPacket, SubscribePacket, UnsubscribePacket } from "../packets.ts";
 
 const ignore = () => {};
@@ -44,6 +45,8 @@ export class PublishFlow extends Flow<ApplicationMessage> {
   attempts = 0;
   /** When the message is not worth sending any more, if it has not been; infinity: never. */
   expiresAt = Infinity;
+  /** How far it has come by what is stored of it; `undefined` when nothing is. */
+  stored: StoredPublishProgress | undefined;
 
   constructor(message: ApplicationMessage) {
     super();

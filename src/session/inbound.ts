@@ -10,10 +10,12 @@ import { InboundTopicAliases } from "./topic_aliases.ts";
 export class Inbound implements Acknowledger {
   readonly #effects: Effects;
   readonly #manual: boolean;
-  /** QoS 2 messages from their first PUBLISH to PUBREL, by Packet Identifier. */
-  readonly #received = new Map<number, ApplicationMessage>();
+  /** QoS 2 messages from their first PUBLISH to PUBREL, by Packet Identifier; `undefined` is one that a former process received. */
+  readonly #received = new Map<number, ApplicationMessage | undefined>();
   /** Messages of the present connection that the application has not acknowledged, or must wait for an earlier one; in order. */
   readonly #pending: Record<1 | 2, Map<ApplicationMessage, boolean>> = { 1: new Map(), 2: new Map() };
+  /** QoS 2 messages that are not acknowledged but must not be delivered again. */
+  readonly #processed = new Set<ApplicationMessage>();
   /** How many messages of the present connection the broker may have unacknowledged, and which it has. */
   #receiveMaximum = Infinity;
   readonly #unacknowledged = new Set<ApplicationMessage>();
@@ -35,10 +37,13 @@ export class Inbound implements Acknowledger {
     const { qos, packetId, properties: { topicAlias } } = packet;
     if (topicAlias !== undefined) this.#aliases.resolve(packet, topicAlias);
     if (qos === 0) return this.#effects.deliver(new ApplicationMessage(packet));
-    const known = qos === 2 ? this.#received.get(packetId) : undefined;
-    if (known !== undefined) {
+    if (qos === 2 && this.#received.has(packetId)) {
+      const known = this.#received.get(packetId) ?? new ApplicationMessage(packet);
       // A repeat: acknowledged again, unless the first acknowledgement is still to come; never delivered again.
-      if (!this.#pending[2].has(known)) this.#acknowledge(known);
+      if (this.#processed.has(known)) {
+        this.#pending[2].set(known, true);
+        this.#acknowledgeInOrder(2);
+      } else if (!this.#pending[2].has(known)) this.#acknowledge(known);
       return;
     }
     const message = new ApplicationMessage(packet, this.#manual ? this : undefined);
@@ -63,8 +68,9 @@ export class Inbound implements Acknowledger {
   release(packet: PubrelPacket): void {
     const { packetId } = packet;
     const message = this.#received.get(packetId);
-    this.#received.delete(packetId);
-    const reasonCode = message === undefined ? PACKET_IDENTIFIER_NOT_FOUND : SUCCESS;
+    const isKnown = this.#received.delete(packetId);
+    if (isKnown) this.#effects.completed(packetId);
+    const reasonCode = isKnown ? SUCCESS : PACKET_IDENTIFIER_NOT_FOUND;
     const pubcomp = { type: "PUBCOMP", packetId, reasonCode, properties: NO_PROPERTIES } as const;
     this.#effects.send(pubcomp); // [MQTT-4.3.3-2]
     if (message === undefined) return;
@@ -77,8 +83,19 @@ export class Inbound implements Acknowledger {
   acknowledge(message: ApplicationMessage): void {
     if (message.qos === 0) return;
     const pending = this.#pending[message.qos];
-    if (!pending.has(message)) return;
+    if (!pending.has(message) || this.#effects.holdsAcknowledgement(message)) return;
     pending.set(message, true);
+    this.#acknowledgeInOrder(message.qos);
+  }
+
+  /** Takes an acknowledgement that is stored together with what the application has made of the message, so that a repeat is not delivered. */
+  acknowledgeProcessed(message: ApplicationMessage): void {
+    if (message.qos === 2) this.#processed.add(message);
+    this.acknowledge(message);
+  }
+
+  #acknowledgeInOrder(qos: 1 | 2): void {
+    const pending = this.#pending[qos];
     for (const [first, acknowledged] of pending) {
       if (!acknowledged) return;
       pending.delete(first);
@@ -93,6 +110,8 @@ export class Inbound implements Acknowledger {
       message.pubackPacket = { type: "PUBACK", packetId, reasonCode: SUCCESS, properties: NO_PROPERTIES };
       this.#effects.send(message.pubackPacket);
     } else {
+      this.#effects.received(packetId);
+      this.#processed.delete(message);
       message.pubrecPacket = { type: "PUBREC", packetId, reasonCode: SUCCESS, properties: NO_PROPERTIES };
       this.#effects.send(message.pubrecPacket);
     }
@@ -100,15 +119,24 @@ export class Inbound implements Acknowledger {
 
   /** Forgets what was not acknowledged on a connection that is gone: the broker sends it again. */
   linkLost(): void {
-    for (const message of this.#pending[2].keys()) this.#received.delete(message.packetId);
+    for (const message of this.#pending[2].keys()) {
+      if (!this.#processed.has(message)) this.#received.delete(message.packetId);
+    }
     this.#pending[1].clear();
     this.#pending[2].clear();
     this.#unacknowledged.clear();
+  }
+
+  /** Goes on after a former process, which received these and has not completed them. */
+  restore(packetIds: readonly number[]): void {
+    for (const packetId of packetIds) this.#received.set(packetId, undefined);
   }
 
   /** Forgets everything: the session is new. */
   reset(): void {
     this.linkLost();
     this.#received.clear();
+    this.#processed.clear();
+    this.#effects.receivedForgotten();
   }
 }

@@ -1,7 +1,8 @@
 import { ClientError, ProtocolError, RejectedError } from "../errors.ts";
 import { ApplicationMessage } from "../message.ts";
-import type { PubackPacket, PubcompPacket, PublishPacket, PubrecPacket } from "../packets.ts";
+import type { PubackPacket, PubcompPacket, PublishPacket, PubrecPacket, PubrelPacket } from "../packets.ts";
 import { NO_PROPERTIES } from "../properties.ts";
+import type { StoredPublish } from "../stored_session.ts";
 import { Queue } from "../queue.ts";
 import { describeReason, PACKET_IDENTIFIER_NOT_FOUND, PROTOCOL_ERROR, SUCCESS } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
@@ -101,27 +102,65 @@ export class Outbound {
   }
 
   /**
-   * Sends a message or queues it, until `expiresAt` at the latest.
+   * Sends a message or queues it, until `expiresAt` at the latest. With `hold` it is queued in any case, and sent by the next `pump()`.
    *
    * @throws {ClientError} If the broker cannot take it, the queue is full, or it would hold QoS 0 though it may not.
    */
-  publish(packet: PublishPacket, expiresAt: number): PublishFlow {
+  publish(packet: PublishPacket, expiresAt: number, hold: boolean): PublishFlow {
     const flow = new PublishFlow(new ApplicationMessage(packet));
     if (!this.#connected) this.#makeRoom(flow);
     else {
       const fault = this.#limits.publishFault(packet);
       if (fault !== undefined) throw refused(packet, fault);
-      if (this.#maySend(flow) && this.#queued === 0 && this.#resend.length === 0) {
+      if (!hold && this.#maySend(flow) && this.#queued === 0 && this.#resend.length === 0) {
         this.#transmit(flow);
         return flow;
       }
     }
+    flow.expiresAt = expiresAt;
+    this.#enqueue(flow);
+    this.#effects.publishChanged(flow);
+    return flow;
+  }
+
+  #enqueue(flow: PublishFlow): void {
     this.#queue.push(flow);
     this.#queued++;
     this.#queuedBytes += flow.size;
-    flow.expiresAt = expiresAt;
-    if (expiresAt < this.#nextExpiry) this.#nextExpiry = expiresAt;
-    return flow;
+    if (flow.expiresAt < this.#nextExpiry) this.#nextExpiry = flow.expiresAt;
+  }
+
+  /** Goes on after a former process, which has not settled these publishes. Gives their flows, in the order of their publishing. */
+  restore(publishes: readonly StoredPublish[], clockOrigin: number): PublishFlow[] {
+    const flows = publishes.map((publish) => restoredFlow(publish, clockOrigin));
+    for (const flow of flows) {
+      this.#order = Math.max(this.#order, flow.order, flow.sequence);
+      if (flow.state === "queued") this.#enqueue(flow);
+      else this.#identifiers.claim(flow.packet.packetId, flow);
+    }
+    const sent = flows.filter(({ state }) => state === "interrupted");
+    for (const flow of sent.sort(byPacketUnderWay)) this.#resend.push(flow);
+    return flows;
+  }
+
+  /** Fails a publish as if it had never been made: what is new in it could not be stored, and its PUBLISH does not go out. */
+  revoke(flow: PublishFlow, error: unknown): void {
+    if (flow.state === "settled") return;
+    if (flow.state === "queued") this.#discard(flow);
+    else {
+      if (flow.state === "interrupted") this.#removeFromResend(flow);
+      else {
+        this.#inFlight--;
+        if (flow.packet.qos === 2) this.#inFlightQos2--;
+      }
+      this.#identifiers.free(flow.packet.packetId);
+      flow.state = "settled";
+    }
+    flow.fail(error);
+  }
+
+  #removeFromResend(revoked: PublishFlow): void {
+    for (const flow of this.#resend.takeAll()) if (flow !== revoked) this.#resend.push(flow);
   }
 
   /** Takes a flow out of the queue; one that was sent goes on without anybody waiting. */
@@ -157,6 +196,7 @@ export class Outbound {
 
   #discard(flow: PublishFlow): void {
     flow.state = "settled";
+    this.#effects.publishChanged(flow);
     this.#queued--;
     this.#queuedBytes -= flow.size;
   }
@@ -200,6 +240,7 @@ export class Outbound {
     const packet = flow.packet;
     if (packet.qos === 0) {
       flow.state = "settled";
+      this.#effects.publishChanged(flow);
       if (this.#sendPublish(packet)) return;
       flow.state = "written";
       this.#written.push(flow);
@@ -214,6 +255,7 @@ export class Outbound {
     if (packet.packetId === 0) {
       if (flow.order === 0) flow.order = flow.sequence = ++this.#order;
       packet.packetId = this.#identifiers.assign(flow);
+      this.#effects.publishChanged(flow);
       this.#sendPublish(packet);
     } else {
       // A packet that was handed out is not changed.
@@ -230,7 +272,8 @@ export class Outbound {
   #release(flow: PublishFlow): void {
     const { packetId } = flow.packet;
     flow.state = "released";
-    flow.message.pubrelPacket = { type: "PUBREL", packetId, reasonCode: SUCCESS, properties: NO_PROPERTIES };
+    this.#effects.publishChanged(flow);
+    flow.message.pubrelPacket = pubrel(packetId);
     this.#send(flow.message.pubrelPacket);
   }
 
@@ -265,6 +308,7 @@ export class Outbound {
     if (fault === undefined && expiresAt === Infinity) return true;
     if (fault !== undefined || expiresAt <= now) {
       flow.state = "settled";
+      this.#effects.publishChanged(flow);
       flow.fail(fault === undefined ? expiredError(packet) : refused(packet, fault));
       return false;
     }
@@ -329,6 +373,7 @@ export class Outbound {
 
   #settle(flow: PublishFlow, answer: PubackPacket | PubrecPacket | PubcompPacket): void {
     flow.state = "settled";
+    this.#effects.publishChanged(flow);
     this.#identifiers.free(flow.packet.packetId);
     this.#inFlight--;
     if (flow.packet.qos === 2) this.#inFlightQos2--;
@@ -369,7 +414,10 @@ export class Outbound {
       }
       flows.sort((a, b) => a.order - b.order);
       // Not all of them may be sent before this connection is lost too.
-      for (const flow of flows) flow.order = flow.sequence = ++this.#order;
+      for (const flow of flows) {
+        flow.order = flow.sequence = ++this.#order;
+        this.#effects.publishChanged(flow);
+      }
     }
     for (const flow of flows) this.#resend.push(flow);
     const attempts = flows.find(isUnreleased)?.attempts ?? 0;
@@ -383,6 +431,7 @@ export class Outbound {
   #giveUp(flow: PublishFlow): void {
     const { topic, payload, packetId } = flow.packet;
     flow.state = "settled";
+    this.#effects.publishChanged(flow);
     this.#identifiers.free(packetId);
     flow.fail(
       new ClientError(
@@ -400,8 +449,7 @@ export class Outbound {
     const flows = this.#identifiers.flows().filter((flow) => flow instanceof PublishFlow);
     // What was to be sent anew and has no identifier yet.
     for (const flow of this.#resend.takeAll()) if (flow.packet.packetId === 0) flows.push(flow);
-    // PUBREL first: it must not be overtaken by that of a message whose PUBLISH is sent again now [MQTT-4.6.0-4].
-    flows.sort((a, b) => Number(isReleased(b)) - Number(isReleased(a)) || a.sequence - b.sequence);
+    flows.sort(byPacketUnderWay);
     // It may have been lost for them: a broker of 3.1.1 cannot say how many it takes, and Mosquitto closes it at more than 20.
     this.#quotaQos2 = this.#inFlightQos2 > CAUTIOUS_QUOTA ? CAUTIOUS_QUOTA : Infinity;
     this.#inFlight = this.#inFlightQos2 = 0;
@@ -420,7 +468,8 @@ export class Outbound {
     this.linkLost();
     for (const flow of [...this.#resend.takeAll(), ...this.#queue.takeAll()]) {
       if (flow.state === "settled") continue;
-      flow.state = "settled";
+      // What is stored is kept for another life.
+      if (flow.stored === undefined) flow.state = "settled";
       this.#identifiers.free(flow.packet.packetId);
       flow.fail(error);
     }
@@ -432,6 +481,30 @@ export class Outbound {
 /** Whether the broker has acknowledged the PUBLISH, so that PUBREL is to be sent again and not the message. */
 function isReleased(flow: PublishFlow): boolean {
   return flow.message.pubrelPacket !== undefined;
+}
+
+/** PUBREL first: it must not be overtaken by that of a message whose PUBLISH is sent again now [MQTT-4.6.0-4]. */
+function byPacketUnderWay(a: PublishFlow, b: PublishFlow): number {
+  return Number(isReleased(b)) - Number(isReleased(a)) || a.sequence - b.sequence;
+}
+
+function restoredFlow(publish: StoredPublish, clockOrigin: number): PublishFlow {
+  const { id, packetId, state, sequence, topic, payload, qos, retain, properties, expiresAt } = publish;
+  const packet = { type: "PUBLISH", dup: false, qos, retain, topic, packetId, properties, payload } as const;
+  const flow = new PublishFlow(new ApplicationMessage(packet));
+  flow.stored = { id, packetId, state, sequence };
+  if (expiresAt !== undefined) flow.expiresAt = expiresAt / 1000 - clockOrigin;
+  if (state === "queued") return flow;
+  flow.order = id;
+  flow.sequence = sequence;
+  flow.state = "interrupted";
+  flow.attempts = 1;
+  if (state === "released") flow.message.pubrelPacket = pubrel(packetId);
+  return flow;
+}
+
+function pubrel(packetId: number): PubrelPacket {
+  return { type: "PUBREL", packetId, reasonCode: SUCCESS, properties: NO_PROPERTIES };
 }
 
 function isUnreleased(flow: PublishFlow): boolean {

@@ -4,12 +4,22 @@ const LARGEST = 65_535;
 export class PacketIdentifiers<Flow> {
   /** By packet identifier; grows as far as identifiers are used. */
   #flows: (Flow | undefined)[] = [undefined];
-  #next = 1;
+  #last = 0;
   #used = 0;
 
   /** Whether all 65,535 are in use. */
   get exhausted(): boolean {
     return this.#used === LARGEST;
+  }
+
+  /** The identifier that was assigned last; 0: none. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Goes on after an identifier that was assigned in the same session before. */
+  resumeAfter(packetId: number): void {
+    this.#last = packetId;
   }
 
   get(packetId: number): Flow | undefined {
@@ -18,13 +28,22 @@ export class PacketIdentifiers<Flow> {
 
   /** Gives the flow the next free identifier; there must be one. */
   assign(flow: Flow): number {
-    let packetId = this.#next;
+    let packetId = following(this.#last);
     while (this.#flows[packetId] !== undefined) packetId = following(packetId); // [MQTT-2.3.1-2]
-    this.#next = following(packetId);
-    if (packetId === this.#flows.length) this.#flows.push(flow);
-    else this.#flows[packetId] = flow;
-    this.#used++;
+    this.#last = packetId;
+    this.claim(packetId, flow);
     return packetId;
+  }
+
+  /** Gives the flow an identifier that is free. */
+  claim(packetId: number, flow: Flow): void {
+    if (packetId === this.#flows.length) this.#flows.push(flow);
+    else {
+      // Without holes.
+      while (this.#flows.length < packetId) this.#flows.push(undefined);
+      this.#flows[packetId] = flow;
+    }
+    this.#used++;
   }
 
   free(packetId: number): void {
@@ -41,7 +60,7 @@ export class PacketIdentifiers<Flow> {
   /** Frees all identifiers; the next one is 1 again. */
   reset(): void {
     this.#flows = [undefined];
-    this.#next = 1;
+    this.#last = 0;
     this.#used = 0;
   }
 }

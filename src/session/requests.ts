@@ -77,6 +77,7 @@ export class Requests {
       );
     }
     this.subscriptions.granted(flow.packet, packet.reasonCodes);
+    for (const { topicFilter } of subscriptions) this.#effects.subscriptionChanged(topicFilter);
     this.#settle(flow, packet.reasonCodes);
   }
 
@@ -89,6 +90,7 @@ export class Requests {
       throw this.#fail(flow, `UNSUBACK holds ${reasonCodes.length} codes for ${topicFilters.length} topic filters`);
     }
     this.subscriptions.removed(topicFilters.filter((_, i) => reasonCodes[i] < 0x80));
+    for (const topicFilter of topicFilters) this.#effects.subscriptionChanged(topicFilter);
     this.#settle(flow, reasonCodes);
   }
 

@@ -28,6 +28,7 @@ import { Outbound, type OutboundOptions } from "./outbound.ts";
 import { PacketIdentifiers } from "./packet_identifiers.ts";
 import { Queue } from "../queue.ts";
 import { Requests } from "./requests.ts";
+import type { StoredSession } from "../stored_session.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 /** What a session is told at its beginning; durations in seconds. */
@@ -132,12 +133,42 @@ export class Session {
 
   /**
    * Publishes a message, now or when the connection, the window and the write buffer allow it, until `expiresAt` at the latest. The packet
-   * is kept.
+   * is kept. With `hold` it is sent after {@linkcode sendHeld}.
    *
    * @throws {ClientError} If the broker cannot take it, or the offline queue does not.
    */
-  publish(packet: PublishPacket, expiresAt = Infinity): PublishFlow {
-    return this.#outbound.publish(packet, expiresAt);
+  publish(packet: PublishPacket, expiresAt = Infinity, hold = false): PublishFlow {
+    return this.#outbound.publish(packet, expiresAt, hold);
+  }
+
+  /** Sends the publishes that were held, as far as the window and the write buffer allow. */
+  sendHeld(now: number): void {
+    this.#outbound.pump(now);
+  }
+
+  /** Fails a publish that could not be stored, as if it had never been made. */
+  revoke(flow: PublishFlow, error: unknown): void {
+    this.#outbound.revoke(flow, error);
+  }
+
+  /**
+   * Goes on after a former process. With `clean` it begins a new session, to which only the publishes are taken over.
+   *
+   * @param clockOrigin the time at which the clock of `now` was 0, in seconds since 1970-01-01 UTC
+   * @returns the flows of the publishes
+   */
+  restore(stored: StoredSession, clean: boolean, clockOrigin: number): PublishFlow[] {
+    if (!clean) {
+      this.#identifiers.resumeAfter(stored.lastPacketId);
+      this.#inbound.restore(stored.received);
+      this.subscriptions.restore(stored.subscriptions);
+    }
+    return this.#outbound.restore(stored.publishes, clockOrigin);
+  }
+
+  /** The Packet Identifier that was assigned last; 0: none. */
+  get lastPacketId(): number {
+    return this.#identifiers.last;
   }
 
   subscribe(packet: SubscribePacket): SubscribeFlow {
@@ -226,6 +257,11 @@ export class Session {
   /** Acknowledges a received message for the application. */
   acknowledge(message: ApplicationMessage): void {
     this.#inbound.acknowledge(message);
+  }
+
+  /** The same where it is stored together with what the application has made of the message. */
+  acknowledgeProcessed(message: ApplicationMessage): void {
+    this.#inbound.acknowledgeProcessed(message);
   }
 
   /**

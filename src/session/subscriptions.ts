@@ -1,9 +1,10 @@
 import type { ApplicationMessage } from "../message.ts";
 import type { SubscribePacket, SubscriptionRequest } from "../packets.ts";
+import type { StoredSubscription } from "../stored_session.ts";
 import { matchTopic } from "../topic.ts";
 
 /** A granted subscription, and the SUBSCRIBE that asked for it. */
-interface Granted {
+export interface Granted {
   request: SubscriptionRequest;
   packet: SubscribePacket;
 }
@@ -79,6 +80,25 @@ export class Subscriptions {
     for (const [i, request] of packet.subscriptions.entries()) {
       if (reasonCodes[i] < 0x80) this.#granted.set(request.topicFilter, { request, packet });
       else if (!this.#granted.has(request.topicFilter)) this.#forgetIdentifier(request.topicFilter);
+    }
+  }
+
+  /** Gives a granted subscription, `undefined` when there is none. */
+  get(topicFilter: string): Granted | undefined {
+    return this.#granted.get(topicFilter);
+  }
+
+  /** Goes on after a former process, to which these were granted. */
+  restore(subscriptions: readonly StoredSubscription[]): void {
+    const packets = new Map<number, SubscribePacket>();
+    for (const { request, properties, group } of subscriptions) {
+      const packet = packets.get(group) ?? { type: "SUBSCRIBE", packetId: 0, subscriptions: [], properties };
+      packets.set(group, packet);
+      packet.subscriptions.push(request);
+      this.#granted.set(request.topicFilter, { request, packet });
+    }
+    for (const packet of packets.values()) {
+      if (packet.properties.subscriptionIdentifier !== undefined) this.identify(packet);
     }
   }
 

@@ -16,16 +16,18 @@ import type {
 import type { Properties } from "../properties.ts";
 import { describeRefusal, PERMANENT_REFUSALS, UNSUPPORTED_PROTOCOL_VERSION } from "../reason_codes.ts";
 import type { Effects } from "../session/effects.ts";
-import type { Flow } from "../session/flow.ts";
+import type { Flow, PublishFlow } from "../session/flow.ts";
 import { type CancellableFlow, Session, type SessionOptions } from "../session/session.ts";
 import { type Endpoint, parseServerReference } from "../transport/endpoint.ts";
 import { connectError } from "../transport/connect_error.ts";
 import type { OpenTransport } from "../transport/transport.ts";
 import { stringFault } from "../topic.ts";
+import type { SessionStore } from "../store/session_store.ts";
 import { backoff } from "./backoff.ts";
 import { Connection, type ConnectionListener, type ConnectionOptions } from "./connection.ts";
 import { Inbox } from "./inbox.ts";
 import { Requester } from "./requester.ts";
+import { type StoreListener, StoreWriter } from "./store_writer.ts";
 
 /** What the client logs in with. */
 export interface Credentials {
@@ -77,6 +79,8 @@ export interface DriverOptions extends SessionOptions, Omit<ConnectionOptions, "
   /** How many times in a row the client goes where a broker sends it. */
   followRedirects: number;
   onAuth: AuthHandler | undefined;
+  /** Where the session is kept; by default in memory. */
+  store: SessionStore | undefined;
 }
 
 /** What a driver tells. */
@@ -111,7 +115,7 @@ interface Life {
 
 const ignore = () => {};
 
-/** How long flushing and the broker's end of the connection are waited for at the least when disconnecting, in seconds. */
+/** How long flushing and the broker's end of the connection are waited for when disconnecting, beside what is left of `drain`, in seconds. */
 const FAREWELL = 1;
 
 /** How long a full queue may lie untouched while calls wait for answers before these are taken to wait for each other, in seconds. */
@@ -126,7 +130,7 @@ const LONGEST_TIMER = 2_147_483;
 const now = () => performance.now() / 1000;
 
 /** Performs what a {@linkcode Session} asks for: the only place that waits. */
-export class Driver implements Effects, ConnectionListener {
+export class Driver implements Effects, ConnectionListener, StoreListener {
   readonly inbox: Inbox;
   readonly requester: Requester;
   /** Called with every packet while set. */
@@ -147,6 +151,13 @@ export class Driver implements Effects, ConnectionListener {
   /** Those who wait for the link to be up. */
   #connecting = new Set<PromiseWithResolvers<ConnackPacket>>();
   #connection: Connection | undefined;
+  /** Stores the session while it is open in the store. */
+  #writer: StoreWriter | undefined;
+  /** Resolves when the store is let go of; it never rejects. */
+  #storeClosed: Promise<void> = Promise.resolve();
+  /** The publishes of a former process that are not settled, and those who wait for that. */
+  readonly #restored = new Set<PublishFlow>();
+  readonly #draining = new Set<PromiseWithResolvers<void>>();
   /** How many of the dialects each broker has refused, by its URI. */
   readonly #refusedDialects = new Map<string, number>();
   /** Where it is connected to, or was last. */
@@ -193,7 +204,9 @@ export class Driver implements Effects, ConnectionListener {
   async connect(plan: ConnectPlan, signal?: AbortSignal): Promise<ConnackPacket> {
     if (this.#state !== "idle") throw new ClientError(ALREADY[this.#state]);
     signal?.throwIfAborted();
-    this.#session.reset(plan.cleanStart);
+    // What was restored from the store meanwhile counts as this session.
+    if (this.#writer === undefined || plan.cleanStart) this.#session.reset(plan.cleanStart);
+    if (plan.cleanStart) this.#writer?.forget();
     this.#plan = plan;
     return await this.#begin(signal);
   }
@@ -249,6 +262,7 @@ export class Driver implements Effects, ConnectionListener {
   }
 
   disconnect(drain: number, reasonCode: number, properties: Properties): Promise<void> {
+    if (this.#state === "idle") this.#closeStore();
     if (this.#state !== "idle" && this.#state !== "closing") this.#closing = this.#close(drain, reasonCode, properties);
     return this.#closing;
   }
@@ -262,6 +276,7 @@ export class Driver implements Effects, ConnectionListener {
     this.#life?.controller.abort(error);
     await this.#running;
     this.#end(error, true);
+    await this.#storeClosed;
   }
 
   #isClosing(): boolean {
@@ -272,15 +287,17 @@ export class Driver implements Effects, ConnectionListener {
   async #sayFarewell(drain: number, reasonCode: number, properties: Properties): Promise<void> {
     const connection = this.#connection;
     if (connection === undefined) return;
+    const deadline = now() + drain;
     if (drain > 0 && !this.#session.publishesSettled) {
       const settled = new Promise<void>((resolve) => this.#onPublishesSettled = resolve);
       await within(drain, [settled, this.#linkLost]);
       this.#onPublishesSettled = undefined;
     }
     this.#session.disconnect(reasonCode, properties);
+    await this.#stored();
     // Closing with bytes unread would reset the connection, and the broker might lose what it has not read yet.
-    await within(Math.max(drain, FAREWELL), [connection.end(), this.#linkLost]);
-    await within(FAREWELL, [this.#linkLost]);
+    const ended = connection.end().then(() => within(FAREWELL, [this.#linkLost]));
+    await within(Math.max(deadline - now(), 0) + FAREWELL, [ended, this.#linkLost]);
     connection.close();
   }
 
@@ -288,18 +305,15 @@ export class Driver implements Effects, ConnectionListener {
     try {
       this.#checkUsable(signal);
       const { messageExpiryInterval } = packet.properties;
-      if (messageExpiryInterval !== undefined) return this.#publishUntil(packet, now() + messageExpiryInterval, signal);
-      const flow = this.#session.publish(packet);
+      const expiresAt = messageExpiryInterval === undefined ? Infinity : now() + messageExpiryInterval;
+      const hold = this.#writer !== undefined && this.#writer.inTransaction;
+      const flow = this.#session.publish(packet, expiresAt, hold);
+      if (hold) this.#writer?.published(flow);
+      if (expiresAt < Infinity) this.#arm();
       return flow.state === "settled" ? Promise.resolve(flow.message) : this.#promise(flow, flow, signal);
     } catch (error) {
       return rejected(error);
     }
-  }
-
-  #publishUntil(packet: PublishPacket, expiresAt: number, signal?: AbortSignal): Promise<ApplicationMessage> {
-    const flow = this.#session.publish(packet, expiresAt);
-    this.#arm();
-    return flow.state === "settled" ? Promise.resolve(flow.message) : this.#promise(flow, flow, signal);
   }
 
   subscribe(packet: SubscribePacket, signal?: AbortSignal): Promise<number[]> {
@@ -376,6 +390,10 @@ export class Driver implements Effects, ConnectionListener {
   // The effects of the session.
 
   send(packet: Packet): boolean {
+    return this.#writer === undefined ? this.release(packet) : this.#writer.send(packet);
+  }
+
+  release(packet: Packet): boolean {
     const connection = this.#connection;
     if (connection === undefined) return false;
     const writable = connection.send(packet);
@@ -407,6 +425,54 @@ export class Driver implements Effects, ConnectionListener {
     }
   }
 
+  holdsAcknowledgement(message: ApplicationMessage): boolean {
+    if (!this.#writer?.inTransaction) return false;
+    this.#writer.acknowledged(message);
+    return true;
+  }
+
+  publishChanged(flow: PublishFlow): void {
+    if (this.#writer !== undefined) this.#writer.note((journal) => journal.publishChanged(flow));
+  }
+
+  received(packetId: number): void {
+    if (this.#writer !== undefined) this.#writer.note((journal) => journal.received(packetId));
+  }
+
+  completed(packetId: number): void {
+    if (this.#writer !== undefined) this.#writer.note((journal) => journal.completed(packetId));
+  }
+
+  receivedForgotten(): void {
+    this.#writer?.note((journal) => journal.forget("received"));
+  }
+
+  subscriptionChanged(topicFilter: string): void {
+    this.#writer?.note((journal) => journal.subscriptionChanged(topicFilter));
+  }
+
+  // What the writer to the store tells.
+
+  released(): void {
+    this.#session.writable(now());
+  }
+
+  revoke(flow: PublishFlow, error: unknown): void {
+    this.#session.revoke(flow, error);
+  }
+
+  fail(error: unknown): void {
+    this.#connection?.close(error);
+  }
+
+  acknowledge(message: ApplicationMessage): void {
+    this.#session.acknowledgeProcessed(message);
+  }
+
+  sendHeld(): void {
+    this.#session.sendHeld(now());
+  }
+
   // What the connection tells.
 
   written(all: boolean): void {
@@ -415,6 +481,7 @@ export class Driver implements Effects, ConnectionListener {
   }
 
   writable(): void {
+    this.#writer?.writable();
     this.#session.writable(now());
     this.#checkPublishesSettled();
   }
@@ -428,6 +495,62 @@ export class Driver implements Effects, ConnectionListener {
     this.inbox.wake();
   }
 
+  // The session in the store.
+
+  /** The publishes of a former process that are not settled. Where the store gives them at once they are known before the first `connect()`. */
+  pending(clientId: string, clean: boolean): PublishFlow[] {
+    if (this.#state === "idle") this.#restore(clientId, clean)?.catch(ignore);
+    return [...this.#restored];
+  }
+
+  /** Waits until these are settled. */
+  async drained(): Promise<void> {
+    if (this.#restored.size === 0) return;
+    const waiter = Promise.withResolvers<void>();
+    this.#draining.add(waiter);
+    await waiter.promise;
+  }
+
+  /** Opens the session in the store, if there is one and it is not open, and takes up what a former process has left. */
+  #restore(clientId: string, clean: boolean): Promise<void> | undefined {
+    const { store } = this.#options;
+    if (store === undefined || this.#writer !== undefined) return;
+    const writer = new StoreWriter(store, this);
+    const flows = writer.open(clientId, this.#session, clean);
+    if (flows instanceof Promise) return flows.then((flows) => this.#takeUp(writer, flows));
+    this.#takeUp(writer, flows);
+  }
+
+  #takeUp(writer: StoreWriter, flows: readonly PublishFlow[]): void {
+    this.#writer = writer;
+    for (const flow of flows) {
+      this.#restored.add(flow);
+      flow.settle = flow.fail = () => {
+        this.#restored.delete(flow);
+        if (this.#restored.size === 0) { for (const waiter of this.#takeDraining()) waiter.resolve(); }
+      };
+    }
+    this.#arm();
+  }
+
+  #takeDraining(): PromiseWithResolvers<void>[] {
+    const waiters = [...this.#draining];
+    this.#draining.clear();
+    return waiters;
+  }
+
+  /** Waits until what was sent is stored, and so written. */
+  async #stored(): Promise<void> {
+    const flushed = this.#writer?.flush();
+    if (flushed !== undefined) await within(FAREWELL, [flushed]);
+  }
+
+  #closeStore(): void {
+    const writer = this.#writer;
+    this.#writer = undefined;
+    if (writer !== undefined) this.#storeClosed = writer.close().catch(ignore);
+  }
+
   // The life of the link.
 
   /** Connects, and connects again whenever the link is lost, until the end. */
@@ -435,6 +558,11 @@ export class Driver implements Effects, ConnectionListener {
     const { signal } = life.controller;
     signal.addEventListener("abort", () => this.#connection?.close());
     try {
+      if (this.#options.store !== undefined) {
+        await this.#storeClosed;
+        const { clientId, cleanStart } = this.#thePlan;
+        await this.#restore(clientId, cleanStart);
+      }
       for (;;) {
         await this.#establish(life.restores, signal);
         life.restores = life.wasUp = true;
@@ -621,6 +749,7 @@ export class Driver implements Effects, ConnectionListener {
       connection.close(new ConnectionLostError(`${endpoint.uri} closed the connection`));
     } catch (error) {
       if (error instanceof ProtocolError && this.#session.complain(error.reasonCode)) {
+        await this.#stored();
         await within(FAREWELL, [connection.flush()]);
       }
       connection.close(error);
@@ -629,6 +758,7 @@ export class Driver implements Effects, ConnectionListener {
     clearTimeout(this.#timer);
     clearTimeout(this.#patience);
     this.#timer = this.#patience = undefined;
+    this.#writer?.linkLost();
     const { error } = connection;
     const reason = error === undefined || error instanceof MQTTError ? error : lost(endpoint, error);
     this.#session.linkLost(reason);
@@ -692,6 +822,9 @@ export class Driver implements Effects, ConnectionListener {
       ? "The client was disconnected: call connect() again"
       : `The client will not reconnect: ${reason}`;
     const wasUp = this.#life?.wasUp ?? false;
+    this.#closeStore();
+    this.#restored.clear();
+    for (const waiter of this.#takeDraining()) waiter.reject(error);
     this.#state = "idle";
     this.#life = undefined;
     this.#redirect = undefined;

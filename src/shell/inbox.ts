@@ -24,8 +24,10 @@ const REMEMBERED_TOPICS = 10_000;
 
 /** Where received messages go: to the routes that match, else to the handler, else to the queue. */
 export class Inbox {
-  /** The messages that no route takes and no handler has got. */
+  /** The messages that no route takes and no handler. */
   readonly queue: MessageQueue;
+  /** The messages for the handler, which it has not got yet. */
+  readonly #unhandled: MessageQueue;
   readonly #limit: number;
   readonly #subscriptions: Pick<Subscriptions, "concerns" | "version">;
   readonly #routes = new Set<RouteQueue>();
@@ -36,6 +38,8 @@ export class Inbox {
   /** Whether the handler's promise is pending. */
   #handling = false;
   #fullQueues = 0;
+  /** What all waiting ended with, until it is taken up again. */
+  #end: { error: unknown; regular: boolean } | undefined;
   #room: PromiseWithResolvers<void> | undefined;
 
   /** Takes how many messages a queue holds before it counts as full, and what tells which messages a filter is for. */
@@ -43,11 +47,12 @@ export class Inbox {
     this.#limit = limit;
     this.#subscriptions = subscriptions;
     this.queue = this.#newQueue(limit);
+    this.#unhandled = this.#newQueue(limit);
   }
 
   /** Messages received and not taken, in all queues. */
   get length(): number {
-    let length = this.queue.length;
+    let length = this.queue.length + this.#unhandled.length;
     for (const { queue } of this.#routes) length += queue.length;
     return length;
   }
@@ -63,6 +68,8 @@ export class Inbox {
 
   set handler(handler: MessageHandler | null) {
     this.#handler = handler;
+    const [from, to] = handler === null ? [this.#unhandled, this.queue] : [this.queue, this.#unhandled];
+    for (let message = from.shift(); message !== undefined; message = from.shift()) to.push(message);
     if (!this.#handling) this.#handleQueued();
   }
 
@@ -72,7 +79,8 @@ export class Inbox {
       for (const { queue } of routes) queue.push(message);
       if (routes.length > 0) return;
     }
-    if (this.#handler === null || this.#handling || this.queue.length > 0) this.queue.push(message);
+    if (this.#handler === null) this.queue.push(message);
+    else if (this.#handling || this.#unhandled.length > 0) this.#unhandled.push(message);
     else this.#handle(this.#handler, message);
   }
 
@@ -113,7 +121,7 @@ export class Inbox {
 
   #handleQueued(): void {
     while (this.#handler !== null && !this.#handling) {
-      const message = this.queue.shift();
+      const message = this.#unhandled.shift();
       if (message === undefined) return;
       this.#handle(this.#handler, message);
     }
@@ -142,6 +150,7 @@ export class Inbox {
     };
     this.#routes.add(route);
     this.#routesOfTopic.clear();
+    if (this.#end !== undefined) queue.end(this.#end.error, this.#end.regular);
     if (signal?.aborted) abort();
     else signal?.addEventListener("abort", abort);
     return Object.assign(queue.iterator(leave), { finish });
@@ -169,11 +178,14 @@ export class Inbox {
 
   /** Takes messages again after {@linkcode end}. */
   reopen(): void {
+    this.#end = undefined;
     this.queue.reopen();
+    for (const { queue } of this.#routes) queue.reopen();
   }
 
   /** Ends all waiting, and the routes; a regular end is one to iterators, to others it is the error. */
   end(error: unknown, regular: boolean): void {
+    this.#end = { error, regular };
     this.queue.end(error, regular);
     for (const { queue, release } of this.#routes) {
       queue.end(error, regular);

@@ -147,9 +147,9 @@ export class MessageQueue {
     for (const waiter of waiters) waiter.end(this.#end);
   }
 
-  /** Gives an iterator over what comes; `onReturn` is called when it is left. */
-  iterator(onReturn: () => void): AsyncIterableIterator<ApplicationMessage> {
-    return new MessageIterator(this, onReturn);
+  /** Gives an iterator over what comes; `onLeave` is called when it is left or done. */
+  iterator(onLeave: () => void): AsyncIterableIterator<ApplicationMessage> {
+    return new MessageIterator(this, onLeave);
   }
 }
 
@@ -159,12 +159,12 @@ const DONE: Result = Object.freeze({ done: true, value: undefined });
 
 class MessageIterator implements AsyncIterableIterator<ApplicationMessage> {
   readonly #queue: MessageQueue;
-  readonly #onReturn: () => void;
+  readonly #onLeave: () => void;
   #done = false;
 
-  constructor(queue: MessageQueue, onReturn: () => void) {
+  constructor(queue: MessageQueue, onLeave: () => void) {
     this.#queue = queue;
-    this.#onReturn = onReturn;
+    this.#onLeave = onLeave;
   }
 
   [Symbol.asyncIterator](): this {
@@ -180,7 +180,7 @@ class MessageIterator implements AsyncIterableIterator<ApplicationMessage> {
       owner: this,
       settle: (value) => resolve({ done: false, value }),
       end: ({ error, regular }) => {
-        this.#done = true;
+        this.#leave();
         if (regular) return resolve(DONE);
         promise.catch(ignore);
         reject(error);
@@ -190,9 +190,14 @@ class MessageIterator implements AsyncIterableIterator<ApplicationMessage> {
   }
 
   return(): Promise<Result> {
-    this.#done = true;
+    this.#leave();
     this.#queue.dismiss(this);
-    this.#onReturn();
     return Promise.resolve(DONE);
+  }
+
+  #leave(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#onLeave();
   }
 }

@@ -165,6 +165,7 @@ export class WebSocketTransport implements Transport {
     return Promise.resolve();
   }
 
+  /** Begins to close the socket; it is gone when the peer answers, for which Deno waits without end. */
   close(): void {
     this.#finish(undefined);
     this.#end = { error: undefined };

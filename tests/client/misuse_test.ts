@@ -158,6 +158,8 @@ Deno.test("MQTTClient refuses wrong arguments with TypeError or RangeError befor
     [() => loose.subscribe([["a", 3]]), RangeError, /QoS must be 0, 1 or 2/],
     [() => loose.subscribe([["a", "1"]]), TypeError, /QoS must be 0, 1 or 2/],
     [() => loose.subscribe([{ filter: "a", retainHandling: 3 }]), RangeError, /retainHandling must be 0, 1 or 2/],
+    [() => loose.subscribe([{ filter: "a", noLocal: 1 }]), TypeError, /noLocal must be a boolean, not number/],
+    [() => loose.subscribe([{ filter: "a", retainAsPublished: "" }]), TypeError, /retainAsPublished must be a boolean/],
     [() => loose.unsubscribe(), TypeError, /at least one/],
     [() => loose.unsubscribe([]), TypeError, /at least one/],
     [() => loose.unsubscribe(null), TypeError, /at least one/],
@@ -166,10 +168,12 @@ Deno.test("MQTTClient refuses wrong arguments with TypeError or RangeError befor
     [() => loose.deliverMessage("1"), TypeError, /number of seconds, not string/],
     [() => loose.disconnect({ drain: -1 }), RangeError, /drain must be 0 or more/],
     [() => loose.disconnect({ drain: "1" }), TypeError, /number of seconds/],
+    [() => loose.reconnect({ cleanSession: "no" }), TypeError, /cleanSession must be a boolean, not string/],
   ];
   for (const [call, type, message] of wrong) assertMatch((await assertRejects(call, type)).message, message);
   assertThrows(() => client.messages("a", { limit: 0 }), RangeError, "limit must be at least 1");
   assertThrows(() => client.messages("a", { limit: NaN }), RangeError, "limit must be at least 1");
+  assertThrows(() => loose.messages("a", { limit: "1" }), TypeError, "limit must be a number, not string");
   assertThrows(() => Object.assign(client, { onmessage: "x" }), TypeError, "onmessage must be a function or null");
   // Nothing of all that was sent, and the link is as it was.
   const pinging = client.ping();
@@ -245,6 +249,21 @@ Deno.test("MQTTClient refuses a faulty configuration with ConfigError when it is
   const { message } = assertThrows(() => new MQTTClient({ config: all }), ConfigError);
   assertMatch(message, /keepalive[^]*keep_alive: found -1[^]*default_retain/);
   assertThrows(() => new MQTTClient({ config: [] } as unknown as MQTTClientOptions), ConfigError);
+});
+
+Deno.test("MQTTClient refuses credentials and a transport that are no functions", () => {
+  for (const name of ["credentials", "transport"]) {
+    assertThrows(() => new MQTTClient({ [name]: { username: "user" } }), TypeError, `${name} must be a function`);
+  }
+});
+
+Deno.test("MQTTClient.connect() refuses a cleanSession that is no boolean", async () => {
+  const loose = untyped(new MQTTClient());
+  await assertRejects(
+    () => loose.connect("mqtt://localhost", { cleanSession: "no" }),
+    TypeError,
+    "cleanSession must be a boolean, not string",
+  );
 });
 
 Deno.test("MQTTClient refuses a client identifier that cannot be sent", () => {

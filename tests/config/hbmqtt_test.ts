@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { loadConfig, MQTTClient, parseConfig } from "../../mod.ts";
+import { type ClientConfig, loadConfig, MQTTClient, parseConfig } from "../../mod.ts";
 import { brokerTest } from "../helpers/brokers.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
 
@@ -72,21 +72,21 @@ will:
 });
 
 Deno.test("loadConfig() and parseConfig() read hbmqtt's files as hbmqtt does", async () => {
-  const common = { keep_alive: 10, ping_delay: 1, default_qos: 0, default_retain: false };
+  const common: ClientConfig = { keep_alive: 10, ping_delay: 1, default_qos: 0, default_retain: false };
   assertEquals(await loadConfig(DEFAULT_CLIENT), {
     ...common,
     auto_reconnect: false,
     reconnect_max_interval: 10,
     reconnect_retries: 2,
   });
-  const documented = {
+  const documented: ClientConfig = {
     ...common,
     auto_reconnect: true,
     reconnect_max_interval: 5,
     reconnect_retries: 10,
     topics: { "/test": { qos: 1 }, "/some_topic": { qos: 2, retain: true } },
   };
-  assertEquals(await loadConfig(DOCUMENTED), documented as Awaited<ReturnType<typeof loadConfig>>);
+  assertEquals(await loadConfig(DOCUMENTED), documented);
   assertEquals(parseConfig('---\ncleansession: true\nbroker:\n  uri: "mqtt://127.0.0.1"'), {
     cleansession: true,
     broker: { uri: "mqtt://127.0.0.1" },

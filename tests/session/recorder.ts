@@ -116,6 +116,20 @@ export class Recorder implements Effects {
     this.challenges.push(packet);
   }
 
+  holdsAcknowledgement(): boolean {
+    return false;
+  }
+
+  publishChanged(): void {}
+
+  received(): void {}
+
+  completed(): void {}
+
+  receivedForgotten(): void {}
+
+  subscriptionChanged(): void {}
+
   deliver(message: ApplicationMessage): void {
     this.delivered.push(message);
     this.onDeliver(message);

@@ -117,6 +117,19 @@ Deno.test("Inbox.handler set to null leaves the rest in the queue", async () => 
   assertEquals(shiftAll(inbox), ["2", "3"]);
 });
 
+Deno.test("Inbox.handler leaves nothing to those who wait for the queue, until it is set to null", async () => {
+  const inbox = newInbox(10);
+  const handler = new SlowHandler();
+  const waiting = inbox.queue.take(undefined, undefined);
+  inbox.handler = handler.handle;
+  deliver(inbox, "a", "1", "2", "3", "4");
+  await assertRejects(() => inbox.queue.take(0, undefined), DOMException);
+  await handler.finish();
+  assertEquals([handler.texts, inbox.length], [["1", "2"], 2]);
+  inbox.handler = null;
+  assertEquals([(await waiting).text(), ...shiftAll(inbox)], ["3", "4"]);
+});
+
 Deno.test("Inbox.handler set while another's promise is pending gets the next message after that", async () => {
   const inbox = newInbox(10);
   const slow = new SlowHandler();
@@ -311,4 +324,17 @@ Deno.test("Inbox.end() for another reason is the error of those who iterate", as
   const route = inbox.route("a");
   inbox.end(ENDED, false);
   assertStrictEquals(await assertRejects(() => route.next()), ENDED);
+});
+
+Deno.test("Inbox.route() after end() is ended as well, until reopen()", async () => {
+  const inbox = newInbox(10);
+  inbox.end(ENDED, false);
+  await assertRejects(() => inbox.route("b").next(), RangeError, "ended");
+  const early = inbox.route("a");
+  inbox.reopen();
+  deliver(inbox, "a", "1");
+  deliver(inbox, "b", "2"); // which nobody iterates over any more
+  assertEquals([await next(early), shiftAll(inbox)], ["1", ["2"]]);
+  inbox.end(ENDED, true);
+  assertEquals(await next(inbox.route("a")), "done");
 });
