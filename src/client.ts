@@ -5,18 +5,19 @@ import { generateClientId } from "./client_id.ts";
 import type { ClientConfig } from "./config/client_config.ts";
 import { checkConfig, resolveConfig, type ResolvedConfig, summarizeConfig } from "./config/config.ts";
 import { loadConfig } from "./config/config_file.ts";
-import { ClientError } from "./errors.ts";
+import { ClientError, RejectedError } from "./errors.ts";
 import type { ApplicationMessage } from "./message.ts";
 import { withoutSecrets } from "./observe/packet_log.ts";
 import type { Stats } from "./observe/stats.ts";
 import type { ConnackPacket, Packet, PublishPacket, QoS, SubscriptionRequest, WillPacket } from "./packets.ts";
 import { NO_PROPERTIES, type Properties, propertiesFault, type PropertiesOwner } from "./properties.ts";
-import { isReasonCodeOf } from "./reason_codes.ts";
+import { describeReason, isReasonCodeOf } from "./reason_codes.ts";
 import { type AuthHandler, type ConnectPlan, type Credentials, Driver } from "./shell/driver.ts";
 import type { MessageHandler } from "./shell/inbox.ts";
-import { stringFault, topicFault, topicFilterFault, utf8Length } from "./topic.ts";
+import { type RequestHandler, type Responder, RouteResponder } from "./shell/responder.ts";
 import type { SessionStore } from "./store/session_store.ts";
 import { SqliteSessionStore } from "./store/sqlite_session_store.ts";
+import { filterOfShare, stringFault, topicFault, topicFilterFault, utf8Length } from "./topic.ts";
 import { type Endpoint, parseEndpoint } from "./transport/endpoint.ts";
 import { type ExtraHeaders, transportOpener } from "./transport/open.ts";
 import type { OpenTransport } from "./transport/transport.ts";
@@ -155,6 +156,42 @@ export interface MessagesOptions {
   limit?: number;
   /** Ends the iterator, which throws the signal's reason. */
   signal?: AbortSignal;
+}
+
+/** How to request. */
+export interface RequestOptions extends SignalOptions {
+  /**
+   * How long to wait for the response, in seconds, 0 or more; by default without end. It counts from the call, whatever the request has to
+   * wait for.
+   */
+  timeout?: number;
+  /** The Quality of Service of the request. By default that of the topic in the configuration (`topics`), else `default_qos`. */
+  qos?: QoS;
+  /**
+   * Properties of the request (MQTT 5.0). `responseTopic` is where the response is to come, by default a topic of the client's own, and
+   * has to be given in MQTT 3.1.1; `correlationData` is what tells it apart, 16 random bytes by default.
+   */
+  properties?: Properties;
+}
+
+/** How to respond. */
+export interface RespondOptions extends SignalOptions {
+  /**
+   * The highest QoS to receive requests with; a response has the QoS that its request was received with.
+   *
+   * @default {2}
+   */
+  qos?: QoS;
+  /**
+   * How many requests are handled at a time, 1 or more.
+   *
+   * @default {1}
+   */
+  concurrency?: number;
+  /** Where to respond to a request that does not say it, as none does in MQTT 3.1.1. By default there is no response to such a one. */
+  responseTopic?: string | ((request: ApplicationMessage) => string | undefined);
+  /** Properties of SUBSCRIBE (MQTT 5.0). */
+  properties?: Properties;
 }
 
 /** What the broker answered to the last CONNECT. */
@@ -673,6 +710,103 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   }
 
   /**
+   * Sends a request, and gives its response (MQTT 5.0): the message that comes on the response topic with the correlation data of the
+   * request.
+   *
+   * The response topic is subscribed to before the first request and stays so, over reconnections too. It is one of the client's own (below
+   * the broker's Response Information, where there is one) unless `properties.responseTopic` names another. All messages that come on
+   * a response topic are responses, which the client acknowledges itself: they go neither to {@linkcode onmessage}, {@linkcode deliverMessage} nor
+   * {@linkcode messages}, and those that no request waits for are dropped.
+   *
+   * In MQTT 3.1.1, where neither response topic nor correlation data are sent, the application names a topic that the responder knows to respond
+   * on, and the next message on it is the response to the oldest request for it: give each kind of request a response topic of its own, and another
+   * one to requests after one that got no response in time.
+   *
+   * ```ts ignore
+   * const response = await client.request("kitchen/thermostat/get", "target", { timeout: 5 });
+   * console.log(response.text());
+   * ```
+   *
+   * @param topic where the responder listens, as for {@linkcode publish}
+   * @param message bytes, which are not copied and must not change before the promise settles, or a string, sent as UTF-8
+   * @throws {DOMException} `TimeoutError` If no response comes in time.
+   * @throws {TypeError} If the topic or the response topic is no topic name, or the message neither bytes nor a string.
+   * @throws {RangeError} If the QoS is not 0, 1 or 2, `timeout` is negative, or the message is longer than a packet can be.
+   * @throws {ClientError} If the client is not connected or ends first, no response topic is named in MQTT 3.1.1, or the request cannot be published.
+   * @throws {RejectedError} If the broker rejects the request or the subscription to the response topic.
+   * @throws The signal's reason, if it aborts.
+   * @see MQTT 5.0, §4.10
+   */
+  request(topic: string, message: Uint8Array | string, options: RequestOptions = {}): Promise<ApplicationMessage> {
+    return guard(async () => {
+      const { timeout, signal, qos, properties } = options;
+      if (timeout !== undefined) checkSeconds("timeout", timeout);
+      const packet = this.#publishPacket(topic, message, { qos, retain: false, properties });
+      if (properties?.responseTopic !== undefined) checkResponseTopic(properties.responseTopic);
+      if (this.#driver.state === "idle") return await this.#driver.refuse();
+      return await this.#driver.requester.request(packet, timeout, signal);
+    });
+  }
+
+  /**
+   * Subscribes to a topic filter, and answers the requests that come there (MQTT 5.0): what the handler gives for each is published to its
+   * response topic, with its correlation data and its QoS. It goes on over reconnections, until the responder is stopped or the client ends.
+   *
+   * Requests are handled one at a time and in order, each when the one before is answered and the response acknowledged, or `concurrency` at a
+   * time. Like those of {@linkcode messages}, they go neither to {@linkcode onmessage} nor to {@linkcode deliverMessage}. With
+   * `manual_ack` a request is acknowledged when the response was published, so that another responder gets it where this one is
+   * killed. `$share/group/filter` shares the requests between responders.
+   *
+   * What the handler throws is reported as an uncaught error, as that of {@linkcode onmessage} is, and there is no response; a response that the
+   * broker does not take is dropped. A request without a response topic is handled, too.
+   *
+   * ```ts ignore
+   * await using responder = await client.respond("kitchen/thermostat/get", (request) => settings.get(request.text()));
+   * ```
+   *
+   * @param filter a topic filter
+   * @param handler gives the response: its content, that and properties, or nothing for an empty response
+   * @returns what stops it, once the broker has granted the subscription
+   * @throws {TypeError} If the filter is malformed, the handler no function, or the response topic no topic name.
+   * @throws {RangeError} If the QoS is not 0, 1 or 2, or `concurrency` not a whole number of at least 1.
+   * @throws {ClientError} If the client is not connected or ends first.
+   * @throws {RejectedError} If the broker refuses the subscription.
+   * @throws The signal's reason, if it aborts before the subscription is granted; afterwards the signal does nothing.
+   * @see MQTT 5.0, §4.10
+   */
+  respond(filter: string, handler: RequestHandler, options: RespondOptions = {}): Promise<Responder> {
+    return guard(async () => {
+      const { qos = 2, concurrency = 1, responseTopic, properties, signal } = options;
+      if (typeof handler !== "function") throw new TypeError(`handler must be a function, not ${typeName(handler)}`);
+      if (!(Number.isInteger(concurrency) && concurrency >= 1)) {
+        throw new RangeError(`concurrency must be a whole number of at least 1, not ${show(concurrency)}`);
+      }
+      if (typeof responseTopic === "string") this.#checkTopic(responseTopic);
+      checkFilter("respond to", filter);
+      const requests = this.#driver.inbox.route(filter);
+      try {
+        const [reasonCode] = await this.subscribe(filter, qos, { properties, signal });
+        if (reasonCode >= 0x80) {
+          const reason = describeReason(reasonCode, undefined);
+          throw new RejectedError(`The broker refused the subscription to ${show(filter)}: ${reason}`, reasonCode);
+        }
+      } catch (error) {
+        await requests.return?.();
+        throw error;
+      }
+      return new RouteResponder(requests, {
+        handler,
+        concurrency,
+        responseTopic: (request) =>
+          request.properties.responseTopic ??
+            (typeof responseTopic === "function" ? responseTopic(request) : responseTopic),
+        publish: (topic, payload, options) => this.publish(topic, payload, options),
+        unsubscribe: () => this.unsubscribe(filter),
+      });
+    });
+  }
+
+  /**
    * Takes messages as they come, one at a time and in order; a promise that it returns is waited for. What it throws is reported as an
    * uncaught error, as that of an event listener is. While it is `null` messages are queued.
    */
@@ -804,6 +938,11 @@ function checkFilter(what: string, filter: unknown): void {
   if (fault !== undefined) throw new TypeError(`Cannot ${what} ${show(filter)}: ${fault}`);
 }
 
+function checkResponseTopic(topic: string): void {
+  const fault = filterOfShare(topic) === topic ? topicFilterFault(topic) : "it stands for a shared subscription";
+  if (fault !== undefined) throw new TypeError(`Cannot receive responses on ${show(topic)}: ${fault}`);
+}
+
 function checkProperties(what: string, owner: PropertiesOwner, properties: unknown): void {
   const fault = properties === NO_PROPERTIES ? undefined : propertiesFault(owner, properties);
   if (fault !== undefined) throw new fault.error(`Cannot ${what}: ${fault.what}`);
@@ -850,6 +989,7 @@ function connectProperties(config: ResolvedConfig): Properties {
     receiveMaximum: config.receive_maximum,
     maximumPacketSize: config.maximum_packet_size,
     topicAliasMaximum: config.topic_alias_maximum,
+    requestResponseInformation: config.request_response_information ? 1 : undefined,
     userProperties: config.user_properties,
     authenticationMethod: config.authentication_method,
     authenticationData: typeof data === "string" ? encoder.encode(data) : data,

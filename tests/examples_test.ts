@@ -1,21 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { MQTTClient, QOS_2 } from "../mod.ts";
-import { type Outcome, runChild } from "./client/child.ts";
+import { MQTTClient, QOS_1, QOS_2 } from "../mod.ts";
+import { type Outcome, runChild, runExample, startExample } from "./client/child.ts";
 import { brokerTest } from "./helpers/brokers.ts";
 import { startEmbeddedBroker } from "./helpers/embedded_broker.ts";
-
-/** Runs an example with exactly the permissions that the comment at its top names, for another broker. */
-async function runExample(name: string, uri: string, ...args: string[]): Promise<Outcome> {
-  const path = `examples/${name}.ts`;
-  return await runChild(path, await permissions(path, new URL(uri).host), uri, ...args);
-}
-
-async function permissions(path: string, host: string): Promise<string[]> {
-  const source = await Deno.readTextFile(new URL(`../${path}`, import.meta.url));
-  const command = new RegExp(`^//   deno run (.*) ${path} mqtt://localhost:1883$`, "m").exec(source);
-  if (command === null) throw new Error(`${path} does not say how it is run`);
-  return command[1].replaceAll("localhost:1883", host).split(" ");
-}
 
 function exampleTest(name: string, sentence: string, work: (uri: string) => Promise<void>): void {
   Deno.test(`examples/${name}.ts ${sentence}`, async () => {
@@ -99,6 +86,41 @@ brokerTest(
     }
   },
 );
+
+brokerTest("examples/request.ts prints what examples/respond.ts answers", {}, async (broker) => {
+  await using responder = await startExample("respond", broker.uris.mqtt, "2");
+  const outcome = await runExample("request", broker.uris.mqtt, "one", "two");
+  assertEquals(outcome, { code: 0, stdout: "one => ONE\ntwo => TWO\n", stderr: "" });
+  assertEquals(await responder.ended(), 0);
+});
+
+brokerTest("examples/worker_pool.ts does every job, though a worker is killed amid its own", {}, async (broker) => {
+  const uri = broker.uris.mqtt;
+  const jobs = Array.from({ length: 24 }, (_, i) => `${i}`);
+  await using client = new MQTTClient();
+  await client.connect(uri);
+  await client.subscribe("example/results/#", QOS_1);
+  await using victim = await startExample("worker_pool", uri, "a", "0.1");
+  await using _second = await startExample("worker_pool", uri, "b", "0.1");
+  await using _third = await startExample("worker_pool", uri, "c", "0.1");
+  await Promise.all(jobs.map((job) => client.publish(`example/jobs/${job}`, job, { qos: QOS_1 })));
+  const processesOf = new Map<string, Set<number>>([["a", new Set()], ["b", new Set()], ["c", new Set()]]);
+  const done = new Set<string>();
+  let killed = false;
+  await using stack = new AsyncDisposableStack();
+  while (done.size < jobs.length) {
+    const text = (await client.deliverMessage(20)).text();
+    const [, job, worker, process] = /^(\d+) done by (\w), process (\d+)$/.exec(text) ?? [];
+    done.add(job);
+    processesOf.get(worker)?.add(Number(process));
+    if (Number(process) !== victim.pid || killed) continue;
+    killed = true;
+    await victim.kill(); // It has begun the next job.
+    stack.use(await startExample("worker_pool", uri, "a", "0.1"));
+  }
+  assertEquals([...done].toSorted(), jobs.toSorted());
+  assertEquals([...processesOf.values()].map((processes) => processes.size), [2, 1, 1]);
+});
 
 Deno.test("tools/demo.ts shows the packets of QoS 0, 1 and 2, with a broker of its own", async () => {
   const outcome = await runChild("tools/demo.ts", ["-A"]);

@@ -85,6 +85,11 @@ export class Subscriptions {
     return [...filters].some((filter) => matchTopic(filter, topic));
   }
 
+  /** Whether a topic filter is subscribed to. */
+  has(topicFilter: string): boolean {
+    return this.#granted.has(topicFilter);
+  }
+
   /** Notes what the broker answered to a SUBSCRIBE. */
   granted(packet: SubscribePacket, reasonCodes: number[]): void {
     for (const [i, request] of packet.subscriptions.entries()) {

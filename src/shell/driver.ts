@@ -26,6 +26,7 @@ import type { SessionStore } from "../store/session_store.ts";
 import { backoff } from "./backoff.ts";
 import { Connection, type ConnectionListener, type ConnectionOptions } from "./connection.ts";
 import { Inbox } from "./inbox.ts";
+import { Requester } from "./requester.ts";
 import { type StoreListener, StoreWriter } from "./store_writer.ts";
 
 /** What the client logs in with. */
@@ -34,6 +35,8 @@ export interface Credentials {
   username?: string;
   /** The password; a string is sent as UTF-8. */
   password?: string | Uint8Array;
+  /** What the authentication method says first (MQTT 5.0), where it is new for every attempt; it beats the configuration's. */
+  authenticationData?: Uint8Array;
 }
 
 /** What a broker asks in the course of an enhanced authentication (MQTT 5.0, §4.12). */
@@ -132,6 +135,7 @@ const now = () => performance.now() / 1000;
 /** Performs what a {@linkcode Session} asks for: the only place that waits. */
 export class Driver implements Effects, ConnectionListener, StoreListener {
   readonly inbox: Inbox;
+  readonly requester: Requester;
   /** Called with every packet while set. */
   packetObserver: PacketObserver | undefined;
   readonly #options: DriverOptions;
@@ -180,6 +184,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     this.#listener = listener;
     this.#session = new Session(this, options);
     this.inbox = new Inbox(options.maxQueuedMessages, this.#session.subscriptions);
+    this.requester = new Requester(this, this.#session.subscriptions);
   }
 
   get state(): LinkState {
@@ -405,7 +410,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   }
 
   deliver(message: ApplicationMessage): void {
-    this.inbox.deliver(message);
+    if (!this.requester.take(message)) this.inbox.deliver(message);
   }
 
   async challenge({ properties }: AuthPacket): Promise<void> {
@@ -704,7 +709,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     flow.settle = (connack) => {
       this.#listener.answered(connack);
       connection.maximumPacketSize = connack.properties.maximumPacketSize ?? Infinity;
-      if (connack.reasonCode === 0) this.#up(connack, endpoint);
+      if (connack.reasonCode === 0) this.#up(connack, endpoint, dialect);
       settle(connack);
     };
     this.#linkLost = this.#read(connection, endpoint);
@@ -715,12 +720,14 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     throw refusal(endpoint, connack);
   }
 
-  #up(connack: ConnackPacket, endpoint: Endpoint): void {
+  #up(connack: ConnackPacket, endpoint: Endpoint, { hasResponseTopics }: Dialect): void {
     if (!this.#isClosing()) this.#state = "connected";
     this.#endpoint = endpoint;
     if (this.#life?.restores) this.#reconnects++;
-    const { assignedClientIdentifier } = connack.properties;
+    const { assignedClientIdentifier, responseInformation } = connack.properties;
     if (assignedClientIdentifier !== undefined) this.#plan = { ...this.#thePlan, clientId: assignedClientIdentifier };
+    const { clientId } = this.#thePlan, lost = !connack.sessionPresent && !this.#options.resubscribe;
+    this.requester.connected({ hasResponseTopics, clientId, responseInformation, lost });
     this.#arm();
     const waiters = [...this.#connecting];
     this.#connecting.clear();
@@ -763,7 +770,11 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   }
 
   get #readsPastFullQueue(): boolean {
-    return this.#coupled && this.#session.awaitsAnswers;
+    return this.#coupled && this.#awaitsAnswers;
+  }
+
+  get #awaitsAnswers(): boolean {
+    return this.#session.awaitsAnswers || this.requester.waiting > 0;
   }
 
   /** Leaves the connection unread until the application has taken messages. Gives the time after that. */
@@ -787,7 +798,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     return setTimeout(() => {
       this.#patience = undefined;
       const untouched = messagesReceived === this.#traffic.messagesReceived && length === this.inbox.length;
-      if (untouched && this.#session.awaitsAnswers) this.#coupled = true;
+      if (untouched && this.#awaitsAnswers) this.#coupled = true;
       this.inbox.wake();
     }, PATIENCE * 1000);
   }
@@ -825,6 +836,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#session.end(error);
+    this.requester.end(error);
     this.inbox.end(error, regular);
     this.#rejectWaiters(error);
     if (wasUp) this.#listener.disconnected(regular ? undefined : error, false);
@@ -856,7 +868,8 @@ async function credentialsOf(plan: ConnectPlan, endpoint: Endpoint): Promise<Cre
   }
 }
 
-function connectPacket(plan: ConnectPlan, { username, password }: Credentials, dialect: Dialect): ConnectPacket {
+function connectPacket(plan: ConnectPlan, credentials: Credentials, dialect: Dialect): ConnectPacket {
+  const { username, password, authenticationData } = credentials;
   if (password !== undefined && username === undefined && !dialect.allowsPasswordAlone) {
     throw new ConnectError("Cannot send a password without a user name in MQTT 3.1.1", { permanent: true });
   }
@@ -866,7 +879,11 @@ function connectPacket(plan: ConnectPlan, { username, password }: Credentials, d
   if (bytes !== undefined && bytes.length > 65_535) {
     throw new ConnectError(`Cannot send a password of ${bytes.length} bytes: 65,535 are allowed`, { permanent: true });
   }
-  const { clientId, cleanStart, keepAlive, will, properties } = plan;
+  const { clientId, cleanStart, keepAlive, will } = plan;
+  const properties = authenticationData === undefined ? plan.properties : { ...plan.properties, authenticationData };
+  if (authenticationData !== undefined && plan.properties.authenticationMethod === undefined) { // §3.1.2.11.10
+    throw new ConnectError("Cannot send authenticationData without authentication_method", { permanent: true });
+  }
   const protocolVersion = dialect.protocolVersion;
   return {
     type: "CONNECT",

@@ -5,8 +5,14 @@ import { MessageQueue } from "./message_queue.ts";
 /** What takes messages as they come; a promise it returns is waited for before the next. */
 export type MessageHandler = (message: ApplicationMessage) => void | Promise<void>;
 
+/** The messages that match a topic filter. */
+export interface Route extends AsyncIterableIterator<ApplicationMessage> {
+  /** Ends it when the messages that have come by now are taken. */
+  finish(): void;
+}
+
 /** A queue for the messages that match a topic filter. */
-interface Route {
+interface RouteQueue {
   filter: string;
   queue: MessageQueue;
   /** Lets the signal go that would end it. */
@@ -24,9 +30,9 @@ export class Inbox {
   readonly #unhandled: MessageQueue;
   readonly #limit: number;
   readonly #subscriptions: Pick<Subscriptions, "concerns" | "version">;
-  readonly #routes = new Set<Route>();
+  readonly #routes = new Set<RouteQueue>();
   /** By topic, or by identifiers and topic for messages that carry any. */
-  readonly #routesOfTopic = new Map<string, readonly Route[]>();
+  readonly #routesOfTopic = new Map<string, readonly RouteQueue[]>();
   #subscriptionsVersion = 0;
   #handler: MessageHandler | null = null;
   /** Whether the handler's promise is pending. */
@@ -78,7 +84,7 @@ export class Inbox {
     else this.#handle(this.#handler, message);
   }
 
-  #routesFor(message: ApplicationMessage): readonly Route[] {
+  #routesFor(message: ApplicationMessage): readonly RouteQueue[] {
     const { topic, properties: { subscriptionIdentifiers } } = message;
     const { version } = this.#subscriptions;
     if (this.#subscriptionsVersion !== version) this.#routesOfTopic.clear();
@@ -122,25 +128,32 @@ export class Inbox {
   }
 
   /** Gives the messages that match `filter` from now on, in a queue of their own. */
-  route(filter: string, limit: number = this.#limit, signal?: AbortSignal): AsyncIterableIterator<ApplicationMessage> {
+  route(filter: string, limit: number = this.#limit, signal?: AbortSignal): Route {
     const queue = this.#newQueue(limit);
     const abort = () => {
       leave();
       queue.end(signal?.reason, false);
     };
-    const route: Route = { filter, queue, release: () => signal?.removeEventListener("abort", abort) };
-    const leave = () => {
+    const route: RouteQueue = { filter, queue, release: () => signal?.removeEventListener("abort", abort) };
+    const detach = () => {
       route.release();
       this.#routes.delete(route);
       this.#routesOfTopic.clear();
+    };
+    const leave = () => {
+      detach();
       queue.clear();
+    };
+    const finish = () => {
+      detach();
+      queue.end(undefined, true);
     };
     this.#routes.add(route);
     this.#routesOfTopic.clear();
     if (this.#end !== undefined) queue.end(this.#end.error, this.#end.regular);
     if (signal?.aborted) abort();
     else signal?.addEventListener("abort", abort);
-    return queue.iterator(leave);
+    return Object.assign(queue.iterator(leave), { finish });
   }
 
   #newQueue(limit: number): MessageQueue {

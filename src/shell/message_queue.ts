@@ -19,7 +19,7 @@ interface End {
 const ignore = () => {};
 
 /** The longest time that a timer can be set to, in seconds; to wait for longer is to wait without end. */
-const LONGEST_TIMER = 2_147_483;
+export const LONGEST_TIMER = 2_147_483;
 
 /** So many messages wait at the most for somebody slow: of more, many outlive the youngest generation of the heap, which then grows. */
 const LIMIT_FOR_SLOW = 32;

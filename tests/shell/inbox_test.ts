@@ -227,6 +227,18 @@ Deno.test("Inbox.route() that is left leaves its messages to the queue from then
   assertEquals(shiftAll(inbox), ["3"]);
 });
 
+Deno.test("Inbox.route() that is finished gives what it had, and leaves its messages to the queue from then on", async () => {
+  const inbox = newInbox(10);
+  const route = inbox.route("a", 2), waiting = inbox.route("b").next();
+  deliver(inbox, "a", "1", "2");
+  route.finish();
+  deliver(inbox, "a", "3");
+  assertEquals([inbox.full, await next(route), await next(route), await next(route)], [false, "1", "2", "done"]);
+  assertEquals(shiftAll(inbox), ["3"]);
+  deliver(inbox, "b", "4");
+  assertEquals((await waiting).done, false);
+});
+
 Deno.test("Inbox.route() throws the reason of a signal that aborts, drops what it had, and is left", async () => {
   const inbox = newInbox(10);
   const controller = new AbortController();
