@@ -1,4 +1,5 @@
 import type { ApplicationMessage } from "../message.ts";
+import { TopicFilterTree } from "../topic_filter_tree.ts";
 import type { Subscriptions } from "../session/subscriptions.ts";
 import { MessageQueue } from "./message_queue.ts";
 
@@ -31,6 +32,7 @@ export class Inbox {
   readonly #limit: number;
   readonly #subscriptions: Pick<Subscriptions, "concerns" | "version">;
   readonly #routes = new Set<RouteQueue>();
+  readonly #routesByFilter = new TopicFilterTree<RouteQueue>();
   /** By topic, or by identifiers and topic for messages that carry any. */
   readonly #routesOfTopic = new Map<string, readonly RouteQueue[]>();
   #subscriptionsVersion = 0;
@@ -92,7 +94,10 @@ export class Inbox {
     const key = subscriptionIdentifiers === undefined ? topic : `${subscriptionIdentifiers}\0${topic}`;
     let routes = this.#routesOfTopic.get(key);
     if (routes === undefined) {
-      routes = [...this.#routes].filter(({ filter }) => this.#subscriptions.concerns(message, filter));
+      routes = this.#routesByFilter.match(topic);
+      if (subscriptionIdentifiers !== undefined) {
+        routes = routes.filter(({ filter }) => this.#subscriptions.concerns(message, filter));
+      }
       if (this.#routesOfTopic.size >= REMEMBERED_TOPICS) this.#routesOfTopic.clear();
       this.#routesOfTopic.set(key, routes);
     }
@@ -138,6 +143,7 @@ export class Inbox {
     const detach = () => {
       route.release();
       this.#routes.delete(route);
+      this.#routesByFilter.remove(filter, route);
       this.#routesOfTopic.clear();
     };
     const leave = () => {
@@ -149,6 +155,7 @@ export class Inbox {
       queue.end(undefined, true);
     };
     this.#routes.add(route);
+    this.#routesByFilter.add(filter, route);
     this.#routesOfTopic.clear();
     if (this.#end !== undefined) queue.end(this.#end.error, this.#end.regular);
     if (signal?.aborted) abort();
@@ -199,6 +206,7 @@ export class Inbox {
       release();
     }
     this.#routes.clear();
+    this.#routesByFilter.clear();
     this.#routesOfTopic.clear();
   }
 }
