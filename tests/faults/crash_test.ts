@@ -41,7 +41,7 @@ async function killAtRandom(
     if (random.oneIn(4)) await delay(random.below(START));
     else {
       const target = reached + random.below(Math.max(limit - reached, 0) + 1);
-      do take(await child.line() ?? ""); while (reached < target);
+      do take(await child.line() ?? endedEarly(await child.status)); while (reached < target);
       await delay(random.below(5));
     }
     for (const line of await child.kill()) take(line);
@@ -51,6 +51,10 @@ async function killAtRandom(
   for (let line = await child.line(); line !== undefined; line = await child.line()) take(line);
   assertEquals(await child.status, { success: true, code: 0, signal: null });
   return printed;
+}
+
+function endedEarly({ code }: Deno.CommandStatus): never {
+  throw new Error(`A program ended by itself with code ${code}`);
 }
 
 /** Runs the publisher and the receiver until all has arrived, with so many kills of each. Gives what the publisher has printed. */
