@@ -1,5 +1,5 @@
 import { delay } from "@std/async";
-import { assertEquals, assertGreater } from "@std/assert";
+import { assert, assertEquals, assertGreater } from "@std/assert";
 import { join } from "node:path";
 import { MQTTClient, QOS_2, SqliteSessionStore } from "../../mod.ts";
 import { brokerTest } from "../helpers/brokers.ts";
@@ -81,6 +81,16 @@ async function subscribe(uri: string): Promise<void> {
   await client.subscribe("crash/#", QOS_2);
 }
 
+/** Checks that the broker has the acknowledgement of every QoS 1 message: what it has not comes again, before the answer to a ping. */
+async function assertAcknowledged(uri: string): Promise<void> {
+  await using client = new MQTTClient({ clientId: "receiver", config: { cleansession: false } });
+  const topics = new Set<string>();
+  client.onmessage = ({ topic }) => void topics.add(topic);
+  await client.connect(uri);
+  await client.ping();
+  assert(!topics.has("crash/1"), "QoS 1 messages were recorded and not acknowledged");
+}
+
 async function numbersPublished(path: string): Promise<string[]> {
   using store = new SqliteSessionStore(path);
   const rows = store.database.prepare("SELECT number FROM published ORDER BY number").all();
@@ -138,6 +148,7 @@ brokerTest(
       const published = join(folder, "publisher.db"), received = join(folder, "receiver.db");
       await subscribe(broker.uris.mqtt);
       const printed = await passThrough(broker.uris.mqtt, published, received, Math.ceil(KILLS / 2));
+      await assertAcknowledged(broker.uris.mqtt);
       const numbers = await numbersPublished(published);
       const log = readLog(received);
       assertSameList(numbers, Array.from({ length: MESSAGES }, (_, i) => String(i)), "table of the publisher");
