@@ -1,8 +1,19 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { MQTTClient, QOS_1, QOS_2 } from "../mod.ts";
+import { join } from "node:path";
+import { MQTTClient, QOS_1, QOS_2, SqliteSessionStore } from "../mod.ts";
 import { type Outcome, runChild, runExample, startExample } from "./client/child.ts";
 import { brokerTest } from "./helpers/brokers.ts";
 import { startEmbeddedBroker } from "./helpers/embedded_broker.ts";
+
+/** Gives the path of a database of the test's own, which is in a folder that is removed. */
+async function databaseTest(work: (path: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "example-" });
+  try {
+    await work(join(folder, "example.db"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
 
 function exampleTest(name: string, sentence: string, work: (uri: string) => Promise<void>): void {
   Deno.test(`examples/${name}.ts ${sentence}`, async () => {
@@ -72,6 +83,62 @@ exampleTest("manual_ack", "acknowledges every message, so that none comes again"
     });
   }
 });
+
+exampleTest("outbox", "tells of each order that it takes, and of no other", (uri) =>
+  databaseTest(async (path) => {
+    await using client = new MQTTClient();
+    await client.connect(uri);
+    await client.subscribe("example/orders", QOS_2);
+    const stdout = [
+      "0 left to tell of",
+      "ordered tea",
+      "cannot order \"\": CHECK constraint failed: item <> ''",
+      "ordered milk",
+      "",
+    ].join("\n");
+    for (let run = 0; run < 2; run++) {
+      assertEquals(await runExample("outbox", uri, path), { code: 0, stdout, stderr: "" });
+    }
+    const told: unknown[] = [];
+    while (told.length < 4) told.push((await client.deliverMessage(10)).json());
+    assertEquals(told, ["tea", "milk", "tea", "milk"].map((item, i) => ({ id: i + 1, item })));
+    using store = new SqliteSessionStore(path);
+    assertEquals(store.database.prepare("SELECT id, item FROM orders").all().map((row) => ({ ...row })), told);
+  }));
+
+exampleTest("kv_store", "keeps the session of a client", (uri) =>
+  databaseTest(async (path) => {
+    for (let run = 0; run < 2; run++) {
+      assertEquals(await runExample("kv_store", uri, path), {
+        code: 0,
+        stdout: "0 publishes of the last run to be completed\npublished\n",
+        stderr: "",
+      });
+    }
+  }));
+
+// The embedded broker begins a message anew that it has just released.
+brokerTest(
+  "examples/inbox.ts records each order once, also one that comes twice",
+  {},
+  (broker) =>
+    databaseTest(async (path) => {
+      const uri = broker.uris.mqtt;
+      assertEquals(await runExample("inbox", uri, path, "0"), { code: 0, stdout: "", stderr: "" });
+      await using client = new MQTTClient();
+      await client.connect(uri);
+      for (const order of [{ id: 1, item: "tea" }, { id: 2, item: "milk" }, { id: 1, item: "tea" }]) {
+        await client.publish("example/orders", JSON.stringify(order), { qos: QOS_2 });
+      }
+      const lines = ["recorded order 1: tea", "recorded order 2: milk", "order 1 was recorded already"];
+      assertEquals(await runExample("inbox", uri, path, "2"), {
+        code: 0,
+        stdout: `${lines.slice(0, 2).join("\n")}\n`,
+        stderr: "",
+      });
+      assertEquals(await runExample("inbox", uri, path, "1"), { code: 0, stdout: `${lines[2]}\n`, stderr: "" });
+    }),
+);
 
 brokerTest(
   "examples/subscriber.ts prints messages of the broker about itself",

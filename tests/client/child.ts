@@ -24,10 +24,11 @@ export function startChild(path: string, permissions: readonly string[], ...args
   return new Child(command(path, permissions, args).spawn());
 }
 
-/** Runs an example with exactly the permissions that the comment at its top names, for another broker. */
+/** Runs an example with exactly the permissions that the comment at its top names, for another broker and, as first of `args`, another database. */
 export async function runExample(name: string, uri: string, ...args: string[]): Promise<Outcome> {
   const path = `examples/${name}.ts`;
-  return await runChild(path, await permissions(path, new URL(uri).host), uri, ...args);
+  const flags = await permissions(path, new URL(uri).host);
+  return await runChild(path, flags.map((flag) => flag.replace(/=\w+\.db$/, `=${args[0]}`)), uri, ...args);
 }
 
 /** Starts an example likewise, and waits until it says that it is ready. */
