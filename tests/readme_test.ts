@@ -16,10 +16,12 @@ function ring(text: string) {
 }
 `;
 
-/** Gives one of the examples of the README as a program for another broker, with the address of the module. */
-async function example(index: number, uri: string): Promise<string> {
+/** Gives the first example of the README that holds a text, as a program for another broker, with the address of the module. */
+async function example(text: string, uri: string): Promise<string> {
   const readme = await Deno.readTextFile(join(ROOT, "README.md"));
-  const [, code] = [...readme.matchAll(/^```ts\n([^]*?)^```$/gm)][index];
+  const examples = [...readme.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code]) => code);
+  const code = examples.find((code) => code.includes(text));
+  if (code === undefined) throw new Error(`README.md has no example with ${text}`);
   return code
     .replace('"@hbmqtt/client"', JSON.stringify(new URL("../mod.ts", import.meta.url)))
     .replace("localhost:1883", new URL(uri).host);
@@ -61,7 +63,7 @@ Deno.test("The first example of README.md passes the type checks, and does what 
   await client.connect(broker.uri);
   let pieces = 0;
   const outcome = await run(
-    await example(0, broker.uri) + SURROUNDINGS,
+    await example("messages(", broker.uri) + SURROUNDINGS,
     [`--allow-net=${new URL(broker.uri).host}`],
     () => {
       if (++pieces === 1) client.publish("alarm/fire", "fire!", { qos: QOS_2 });
@@ -77,6 +79,6 @@ Deno.test("The example of README.md with a session on disk passes the type check
   await client.subscribe("orders", QOS_2);
   const host = new URL(broker.uri).host;
   const permissions = [`--allow-net=${host}`, "--allow-read=shop.db", "--allow-write=shop.db"];
-  assertEquals(await run(await example(1, broker.uri), permissions), [SUCCESS, "[]\n"]);
+  assertEquals(await run(await example("SqliteSessionStore", broker.uri), permissions), [SUCCESS, "[]\n"]);
   assertEquals((await client.deliverMessage(10)).text(), "tea");
 });
