@@ -11,10 +11,10 @@ import { withoutSecrets } from "./observe/packet_log.ts";
 import type { Stats } from "./observe/stats.ts";
 import type { ConnackPacket, Packet, PublishPacket, QoS, SubscriptionRequest, WillPacket } from "./packets.ts";
 import { NO_PROPERTIES, type Properties, propertiesFault, type PropertiesOwner } from "./properties.ts";
-import { isReasonCodeOf } from "./reason_codes.ts";
+import { CLIENT_DISCONNECTS } from "./reason_codes.ts";
 import { type AuthHandler, type ConnectPlan, type Credentials, Driver } from "./shell/driver.ts";
 import type { MessageHandler } from "./shell/inbox.ts";
-import { stringFault, topicFault, topicFilterFault, utf8Length } from "./topic.ts";
+import { filterOfShare, stringFault, topicFault, topicFilterFault, utf8Length } from "./topic.ts";
 import { type Endpoint, parseEndpoint } from "./transport/endpoint.ts";
 import { type ExtraHeaders, transportOpener } from "./transport/open.ts";
 import type { OpenTransport } from "./transport/transport.ts";
@@ -77,12 +77,12 @@ export interface DisconnectOptions {
    */
   drain?: number;
   /**
-   * The reason code that the broker is told (MQTT 5.0): 0, or 4 to have the will published.
+   * The reason code that the broker is told (MQTT 5.0): 0, 4 to have the will published, or another that a client may give.
    *
    * @default {0}
    */
   reasonCode?: number;
-  /** Properties of DISCONNECT (MQTT 5.0). */
+  /** Properties of DISCONNECT (MQTT 5.0). `sessionExpiryInterval` takes the place of `session_expiry_interval`, unless that is 0 or absent. */
   properties?: Properties;
 }
 
@@ -410,7 +410,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * Ends the connection in good order, and with it everything that waits: `deliverMessage()` and publishes not acknowledged reject with
    * `ClientError`, iterators are done. Messages received by then can still be taken. Stops a reconnection. Does nothing when there is nothing to end.
    *
-   * @throws {RangeError} If `drain` is negative, or the reason code not one that a client may give.
+   * @throws {RangeError} If `drain` is negative, the reason code not one that a client may give, or `sessionExpiryInterval` one that it may not.
    * @throws {TypeError} If a property cannot be sent.
    * @see MQTT 3.1.1, §3.14; MQTT 5.0, §3.14
    */
@@ -418,10 +418,13 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
     return guard(async () => {
       const { drain = 5, reasonCode = 0, properties = NO_PROPERTIES } = options;
       checkSeconds("drain", drain);
-      if (!isReasonCodeOf("DISCONNECT", reasonCode)) {
-        throw new RangeError(`Cannot disconnect: ${show(reasonCode)} is no reason code of DISCONNECT`);
+      if (!CLIENT_DISCONNECTS.has(reasonCode)) {
+        throw new RangeError(`Cannot disconnect: ${show(reasonCode)} is no reason code that a client may give`);
       }
       checkProperties("disconnect", "DISCONNECT", properties);
+      if (properties.sessionExpiryInterval && !this.#config.session_expiry_interval) { // [MQTT5-3.14.2-2]
+        throw new RangeError("Cannot disconnect: sessionExpiryInterval must be 0 without a session_expiry_interval");
+      }
       await this.#driver.disconnect(drain, reasonCode, properties);
     });
   }
@@ -745,6 +748,12 @@ function subscriptionRequest(entry: unknown): SubscriptionRequest {
     throw new RangeError(
       `Cannot subscribe to ${show(filter)}: retainHandling must be 0, 1 or 2, not ${show(retainHandling)}`,
     );
+  }
+  if (typeof noLocal !== "boolean" || typeof retainAsPublished !== "boolean") {
+    throw new TypeError(`Cannot subscribe to ${show(filter)}: noLocal and retainAsPublished must be true or false`);
+  }
+  if (noLocal && filterOfShare(filter) !== filter) { // [MQTT5-3.8.3-4]
+    throw new TypeError(`Cannot subscribe to ${show(filter)}: a shared subscription cannot have noLocal`);
   }
   return { topicFilter: filter, qos, noLocal, retainAsPublished, retainHandling };
 }
