@@ -174,7 +174,7 @@ export interface ConnectEventDetail {
 export interface DisconnectEventDetail {
   /** What broke the link; `undefined` after `disconnect()`. */
   error: unknown;
-  /** The reason code of the broker's DISCONNECT or of its breach of the protocol, if that was it. */
+  /** The reason code of the broker's DISCONNECT, of its breach of the protocol or of its refusal to restore the connection, if that was it. */
   reasonCode: number | undefined;
   /** Whether the client is about to reconnect. */
   willReconnect: boolean;

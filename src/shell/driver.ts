@@ -1,6 +1,13 @@
 import { delay } from "@std/async";
 import type { Dialect } from "../codec/dialect.ts";
-import { ClientError, ConnectError, ConnectionLostError, MQTTError, ProtocolError } from "../errors.ts";
+import {
+  ClientError,
+  ConnectError,
+  ConnectionLostError,
+  type ConnectionLostErrorOptions,
+  MQTTError,
+  ProtocolError,
+} from "../errors.ts";
 import { type Stats, Traffic } from "../observe/stats.ts";
 import type { ApplicationMessage } from "../message.ts";
 import type {
@@ -483,8 +490,8 @@ export class Driver implements Effects, ConnectionListener {
     const { endpoints } = this.#thePlan;
     const redirect = this.#redirect;
     this.#redirect = undefined;
-    if (redirect === undefined) this.#hops = 0;
     for (const endpoint of redirect === undefined ? endpoints : [redirect, ...endpoints]) {
+      if (endpoint !== redirect) this.#hops = 0;
       try {
         return await this.#attemptFollowing(endpoint, signal);
       } catch (error) {
@@ -754,11 +761,15 @@ function isPermanent(error: unknown): boolean {
 }
 
 function refusal({ uri }: Endpoint, { returnCode, reasonCode, properties }: ConnackPacket): ConnectError {
-  return new ConnectError(`${uri} refused the connection: ${describeRefusal(returnCode, properties.reasonString)}`, {
+  const { reasonString, serverReference } = properties;
+  const advice = serverReference === undefined
+    ? ""
+    : `; it names ${JSON.stringify(serverReference)} (follow_redirects)`;
+  return new ConnectError(`${uri} refused the connection: ${describeRefusal(returnCode, reasonString)}${advice}`, {
     returnCode,
     reasonCode,
     permanent: PERMANENT_REFUSALS.has(reasonCode),
-    serverReference: properties.serverReference,
+    serverReference,
   });
 }
 
@@ -767,8 +778,14 @@ function lost({ uri }: Endpoint, error: unknown): ConnectionLostError {
 }
 
 function givenUp(error: unknown): ConnectionLostError {
+  const { reasonCode, serverReference, permanent }: ConnectionLostErrorOptions = error instanceof MQTTError
+    ? error
+    : {};
   return new ConnectionLostError(`The connection was lost and will not be restored: ${messageOf(error)}`, {
     cause: error,
+    reasonCode,
+    serverReference,
+    permanent,
   });
 }
 

@@ -143,3 +143,9 @@ export function recordPackets(client: MQTTClient): string[] {
   client.addEventListener("packet", ({ detail: { direction, packet } }) => packets.push(`${direction} ${packet.type}`));
   return packets;
 }
+
+/** Checks what kind of error a value is, and gives it as one. */
+export function errorOf<Type extends Error>(value: unknown, type: abstract new (...args: never[]) => Type): Type {
+  if (value instanceof type) return value;
+  throw new TypeError(`Not a ${type.name}: ${Deno.inspect(value)}`);
+}
