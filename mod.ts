@@ -48,6 +48,7 @@ export {
   ConnectError,
   type ConnectErrorOptions,
   ConnectionLostError,
+  type ConnectionLostErrorOptions,
   MQTTError,
   ProtocolError,
   RejectedError,
@@ -83,7 +84,7 @@ export {
   type WillPacket,
 } from "./src/packets.ts";
 export type { Properties } from "./src/properties.ts";
-export type { Credentials } from "./src/shell/driver.ts";
+export type { AuthChallenge, AuthHandler, Credentials } from "./src/shell/driver.ts";
 export type { MessageHandler } from "./src/shell/inbox.ts";
 export { matchTopic } from "./src/topic.ts";
 export type { Endpoint, Scheme } from "./src/transport/endpoint.ts";

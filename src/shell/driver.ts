@@ -402,6 +402,7 @@ export class Driver implements Effects, ConnectionListener {
       if (onAuth === undefined) throw new ClientError("there is no onAuth to answer it");
       const answer = await onAuth({ method, data, properties });
       if (!(answer instanceof Uint8Array)) throw new TypeError("onAuth() must give a Uint8Array");
+      if (answer.length > 65_535) throw new RangeError(`onAuth() gave ${answer.length} bytes: 65,535 are allowed`);
       if (connection === this.#connection) this.#session.authenticate(answer);
     } catch (cause) {
       const message = `Cannot answer the broker's challenge to authenticate (${method}): ${messageOf(cause)}`;
