@@ -469,12 +469,13 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @param topic 1…65,535 bytes, no wildcards
    * @param message bytes, which are not copied and must not change before the promise settles, or a string, sent as UTF-8
    * @returns the message with the packets of its flow: for QoS 0 once it is handed to the transport, for QoS 1 on PUBACK, for QoS 2 on PUBCOMP
-   * @throws {TypeError} If the topic is no topic name, or the message neither bytes nor a string.
+   * @throws {TypeError} If the topic is no topic name, the message neither bytes nor a string, or a property cannot be sent.
    * @throws {RangeError} If the QoS is not 0, 1 or 2, or the message is longer than a packet can be, 256 MiB.
-   * @throws {ClientError} If the client is not connected or ends first, the offline queue is full, or the connection breaks `max_publish_attempts` times on it.
+   * @throws {ClientError} If the client is not connected or ends first, the broker cannot take the message (MQTT 5.0), the message expires
+   * before it is sent (MQTT 5.0), the offline queue is full, or the connection breaks `max_publish_attempts` times on it.
    * @throws {RejectedError} If the broker rejects it (MQTT 5.0).
    * @throws The signal's reason, if it aborts.
-   * @see MQTT 3.1.1, §3.3, §4.3
+   * @see MQTT 3.1.1, §3.3, §4.3; MQTT 5.0, §3.3, §4.3
    */
   publish(topic: string, message: Uint8Array | string, options: PublishOptions = {}): Promise<ApplicationMessage> {
     let packet;
