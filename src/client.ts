@@ -11,7 +11,7 @@ import { withoutSecrets } from "./observe/packet_log.ts";
 import type { Stats } from "./observe/stats.ts";
 import type { ConnackPacket, Packet, PublishPacket, QoS, SubscriptionRequest, WillPacket } from "./packets.ts";
 import { NO_PROPERTIES, type Properties, propertiesFault, type PropertiesOwner } from "./properties.ts";
-import { describeReason, isReasonCodeOf } from "./reason_codes.ts";
+import { CLIENT_DISCONNECTS, describeReason } from "./reason_codes.ts";
 import { type AuthHandler, type ConnectPlan, type Credentials, Driver } from "./shell/driver.ts";
 import type { MessageHandler } from "./shell/inbox.ts";
 import { type RequestHandler, type Responder, RouteResponder } from "./shell/responder.ts";
@@ -85,12 +85,12 @@ export interface DisconnectOptions {
    */
   drain?: number;
   /**
-   * The reason code that the broker is told (MQTT 5.0): 0, or 4 to have the will published.
+   * The reason code that the broker is told (MQTT 5.0): 0, 4 to have the will published, or another that a client may give.
    *
    * @default {0}
    */
   reasonCode?: number;
-  /** Properties of DISCONNECT (MQTT 5.0). */
+  /** Properties of DISCONNECT (MQTT 5.0). `sessionExpiryInterval` takes the place of `session_expiry_interval`, unless that is 0 or absent. */
   properties?: Properties;
 }
 
@@ -218,7 +218,7 @@ export interface ConnectEventDetail {
 export interface DisconnectEventDetail {
   /** What broke the link; `undefined` after `disconnect()`. */
   error: unknown;
-  /** The reason code of the broker's DISCONNECT or of its breach of the protocol, if that was it. */
+  /** The reason code of the broker's DISCONNECT, of its breach of the protocol or of its refusal to restore the connection, if that was it. */
   reasonCode: number | undefined;
   /** Whether the client is about to reconnect. */
   willReconnect: boolean;
@@ -471,7 +471,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * Ends the connection in good order, and with it everything that waits: `deliverMessage()` and publishes not acknowledged reject with
    * `ClientError`, iterators are done. Messages received by then can still be taken. Stops a reconnection. Does nothing when there is nothing to end.
    *
-   * @throws {RangeError} If `drain` is negative, or the reason code not one that a client may give.
+   * @throws {RangeError} If `drain` is negative, the reason code not one that a client may give, or `sessionExpiryInterval` one that it may not.
    * @throws {TypeError} If a property cannot be sent.
    * @see MQTT 3.1.1, §3.14; MQTT 5.0, §3.14
    */
@@ -479,10 +479,13 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
     return guard(async () => {
       const { drain = 5, reasonCode = 0, properties = NO_PROPERTIES } = options;
       checkSeconds("drain", drain);
-      if (!isReasonCodeOf("DISCONNECT", reasonCode)) {
-        throw new RangeError(`Cannot disconnect: ${show(reasonCode)} is no reason code of DISCONNECT`);
+      if (!CLIENT_DISCONNECTS.has(reasonCode)) {
+        throw new RangeError(`Cannot disconnect: ${show(reasonCode)} is no reason code that a client may give`);
       }
       checkProperties("disconnect", "DISCONNECT", properties);
+      if (properties.sessionExpiryInterval && !this.#config.session_expiry_interval) { // [MQTT5-3.14.2-2]
+        throw new RangeError("Cannot disconnect: sessionExpiryInterval must be 0 without a session_expiry_interval");
+      }
       await this.#driver.disconnect(drain, reasonCode, properties);
     });
   }
@@ -548,12 +551,13 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @param topic 1…65,535 bytes, no wildcards
    * @param message bytes, which are not copied and must not change before the promise settles, or a string, sent as UTF-8
    * @returns the message with the packets of its flow: for QoS 0 once it is handed to the transport, for QoS 1 on PUBACK, for QoS 2 on PUBCOMP
-   * @throws {TypeError} If the topic is no topic name, or the message neither bytes nor a string.
+   * @throws {TypeError} If the topic is no topic name, the message neither bytes nor a string, or a property cannot be sent.
    * @throws {RangeError} If the QoS is not 0, 1 or 2, or the message is longer than a packet can be, 256 MiB.
-   * @throws {ClientError} If the client is not connected or ends first, the offline queue is full, or the connection breaks `max_publish_attempts` times on it.
+   * @throws {ClientError} If the client is not connected or ends first, the broker cannot take the message (MQTT 5.0), the message expires
+   * before it is sent (MQTT 5.0), the offline queue is full, or the connection breaks `max_publish_attempts` times on it.
    * @throws {RejectedError} If the broker rejects it (MQTT 5.0).
    * @throws The signal's reason, if it aborts.
-   * @see MQTT 3.1.1, §3.3, §4.3
+   * @see MQTT 3.1.1, §3.3, §4.3; MQTT 5.0, §3.3, §4.3
    */
   publish(topic: string, message: Uint8Array | string, options: PublishOptions = {}): Promise<ApplicationMessage> {
     let packet;
@@ -927,6 +931,12 @@ function subscriptionRequest(entry: unknown): SubscriptionRequest {
     throw new RangeError(
       `Cannot subscribe to ${show(filter)}: retainHandling must be 0, 1 or 2, not ${show(retainHandling)}`,
     );
+  }
+  if (typeof noLocal !== "boolean" || typeof retainAsPublished !== "boolean") {
+    throw new TypeError(`Cannot subscribe to ${show(filter)}: noLocal and retainAsPublished must be true or false`);
+  }
+  if (noLocal && filterOfShare(filter) !== filter) { // [MQTT5-3.8.3-4]
+    throw new TypeError(`Cannot subscribe to ${show(filter)}: a shared subscription cannot have noLocal`);
   }
   return { topicFilter: filter, qos, noLocal, retainAsPublished, retainHandling };
 }

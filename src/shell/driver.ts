@@ -1,6 +1,13 @@
 import { delay } from "@std/async";
 import type { Dialect } from "../codec/dialect.ts";
-import { ClientError, ConnectError, ConnectionLostError, MQTTError, ProtocolError } from "../errors.ts";
+import {
+  ClientError,
+  ConnectError,
+  ConnectionLostError,
+  type ConnectionLostErrorOptions,
+  MQTTError,
+  ProtocolError,
+} from "../errors.ts";
 import { type Stats, Traffic } from "../observe/stats.ts";
 import type { ApplicationMessage } from "../message.ts";
 import type {
@@ -421,6 +428,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       if (onAuth === undefined) throw new ClientError("there is no onAuth to answer it");
       const answer = await onAuth({ method, data, properties });
       if (!(answer instanceof Uint8Array)) throw new TypeError("onAuth() must give a Uint8Array");
+      if (answer.length > 65_535) throw new RangeError(`onAuth() gave ${answer.length} bytes: 65,535 are allowed`);
       if (connection === this.#connection) this.#session.authenticate(answer);
     } catch (cause) {
       const message = `Cannot answer the broker's challenge to authenticate (${method}): ${messageOf(cause)}`;
@@ -619,8 +627,8 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     const { endpoints } = this.#thePlan;
     const redirect = this.#redirect;
     this.#redirect = undefined;
-    if (redirect === undefined) this.#hops = 0;
     for (const endpoint of redirect === undefined ? endpoints : [redirect, ...endpoints]) {
+      if (endpoint !== redirect) this.#hops = 0;
       try {
         return await this.#attemptFollowing(endpoint, signal);
       } catch (error) {
@@ -909,11 +917,15 @@ function isPermanent(error: unknown): boolean {
 }
 
 function refusal({ uri }: Endpoint, { returnCode, reasonCode, properties }: ConnackPacket): ConnectError {
-  return new ConnectError(`${uri} refused the connection: ${describeRefusal(returnCode, properties.reasonString)}`, {
+  const { reasonString, serverReference } = properties;
+  const advice = serverReference === undefined
+    ? ""
+    : `; it names ${JSON.stringify(serverReference)} (follow_redirects)`;
+  return new ConnectError(`${uri} refused the connection: ${describeRefusal(returnCode, reasonString)}${advice}`, {
     returnCode,
     reasonCode,
     permanent: PERMANENT_REFUSALS.has(reasonCode),
-    serverReference: properties.serverReference,
+    serverReference,
   });
 }
 
@@ -922,8 +934,14 @@ function lost({ uri }: Endpoint, error: unknown): ConnectionLostError {
 }
 
 function givenUp(error: unknown): ConnectionLostError {
+  const { reasonCode, serverReference, permanent }: ConnectionLostErrorOptions = error instanceof MQTTError
+    ? error
+    : {};
   return new ConnectionLostError(`The connection was lost and will not be restored: ${messageOf(error)}`, {
     cause: error,
+    reasonCode,
+    serverReference,
+    permanent,
   });
 }
 
