@@ -14,6 +14,7 @@ export class Requests {
   readonly #effects: Effects;
   readonly #identifiers: PacketIdentifiers<PublishFlow | RequestFlow>;
   readonly subscriptions = new Subscriptions();
+  readonly #maximumAttempts: number;
   #connected = false;
   #limits: Limits;
   /** Whether a SUBSCRIBE is given an identifier, by which its messages are known. */
@@ -22,8 +23,14 @@ export class Requests {
   /** For a connection or a packet identifier; in order. */
   #waiting = new Set<RequestFlow>();
 
-  constructor(effects: Effects, identifiers: PacketIdentifiers<PublishFlow | RequestFlow>) {
+  /** Takes how many times a request is sent whose answer the connection does not survive. */
+  constructor(
+    effects: Effects,
+    identifiers: PacketIdentifiers<PublishFlow | RequestFlow>,
+    maximumAttempts: number,
+  ) {
     this.#effects = effects;
+    this.#maximumAttempts = maximumAttempts;
     this.#identifiers = identifiers;
     this.#limits = new Limits(effects);
   }
@@ -62,6 +69,7 @@ export class Requests {
         continue;
       }
       this.#sent.add(flow);
+      flow.attempts++;
       flow.packet.packetId = this.#identifiers.assign(flow);
       if (flow instanceof SubscribeFlow) this.#subscribe(flow.packet);
       else this.#effects.send(flow.packet);
@@ -86,11 +94,7 @@ export class Requests {
       ? this.#limits.subscribeFault(this.#identified(flow.packet))
       : this.#limits.unsubscribeFault(flow.packet);
     if (fault === undefined) return undefined;
-    const filters = subscribes
-      ? flow.packet.subscriptions.map(({ topicFilter }) => topicFilter)
-      : flow.packet.topicFilters;
-    const names = filters.map((filter) => `"${filter}"`).join(", ");
-    return new ClientError(`Cannot ${subscribes ? "subscribe to" : "unsubscribe from"} ${names}: ${fault}`);
+    return new ClientError(`Cannot ${describe(flow)}: ${fault}`);
   }
 
   suback(packet: SubackPacket): void {
@@ -156,15 +160,27 @@ export class Requests {
     this.pump();
   }
 
-  /** Puts what is not answered aside, to be sent again first. */
+  /** Puts what is not answered aside, to be sent again first, but not for ever: it may be what the broker closes the connection for. */
   linkLost(): void {
     this.#connected = false;
-    for (const flow of this.#sent) {
+    const sent = [...this.#sent];
+    this.#sent.clear();
+    for (const flow of sent) {
       this.#identifiers.free(flow.packet.packetId);
       flow.renew();
     }
-    this.#waiting = new Set([...this.#sent, ...this.#waiting]);
-    this.#sent.clear();
+    const hopeless = sent.filter(({ attempts }) => attempts >= this.#maximumAttempts);
+    this.#waiting = new Set([...sent.filter((flow) => !hopeless.includes(flow)), ...this.#waiting]);
+    for (const flow of hopeless) {
+      flow.fail(
+        new ClientError(
+          `Gave up to ${
+            describe(flow)
+          }: the connection broke after each of its ${flow.attempts} sendings, the broker may ` +
+            "not accept it (see max_publish_attempts)",
+        ),
+      );
+    }
   }
 
   /** Fails everything that is not answered. */
@@ -179,4 +195,13 @@ export class Requests {
   reset(): void {
     this.subscriptions.clear();
   }
+}
+
+function describe(flow: RequestFlow): string {
+  const subscribes = flow instanceof SubscribeFlow;
+  const filters = subscribes
+    ? flow.packet.subscriptions.map(({ topicFilter }) => topicFilter)
+    : flow.packet.topicFilters;
+  const names = filters.map((filter) => `"${filter}"`).join(", ");
+  return `${subscribes ? "subscribe to" : "unsubscribe from"} ${names}`;
 }

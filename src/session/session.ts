@@ -86,7 +86,7 @@ export class Session {
     this.#keepAlive = new KeepAlive(options);
     this.#outbound = new Outbound(effects, options, this.#identifiers);
     this.#inbound = new Inbound(effects, options.manualAck);
-    this.#requests = new Requests(effects, this.#identifiers);
+    this.#requests = new Requests(effects, this.#identifiers, options.maxPublishAttempts);
   }
 
   /** Publishes sent and not acknowledged. */
@@ -247,8 +247,12 @@ export class Session {
 
   /** Tells the broker, if it understands, that it broke the protocol. Gives whether it is told; nothing may be sent after it. */
   complain(reasonCode: number): boolean {
-    if (this.#state !== "connected" || !this.#features.hasReasons) return false;
-    this.disconnect(reasonCode, NO_PROPERTIES);
+    if (!this.#features.hasReasons || this.#state === "disconnected" || this.#state === "closing") return false;
+    if (this.#state === "connected") this.disconnect(reasonCode, NO_PROPERTIES);
+    else {
+      this.#effects.send({ type: "DISCONNECT", reasonCode, properties: NO_PROPERTIES });
+      this.#state = "closing";
+    }
     return true;
   }
 

@@ -20,7 +20,7 @@ import type {
   UnsubscribePacket,
   WillPacket,
 } from "../packets.ts";
-import type { Properties } from "../properties.ts";
+import { NO_PROPERTIES, type Properties } from "../properties.ts";
 import { describeRefusal, PERMANENT_REFUSALS, UNSUPPORTED_PROTOCOL_VERSION } from "../reason_codes.ts";
 import type { Effects } from "../session/effects.ts";
 import type { Flow, PublishFlow } from "../session/flow.ts";
@@ -887,12 +887,14 @@ function connectPacket(plan: ConnectPlan, credentials: Credentials, dialect: Dia
   if (bytes !== undefined && bytes.length > 65_535) {
     throw new ConnectError(`Cannot send a password of ${bytes.length} bytes: 65,535 are allowed`, { permanent: true });
   }
-  const { clientId, cleanStart, keepAlive, will } = plan;
-  const properties = authenticationData === undefined ? plan.properties : { ...plan.properties, authenticationData };
+  const { clientId, cleanStart, keepAlive } = plan;
   if (authenticationData !== undefined && plan.properties.authenticationMethod === undefined) { // §3.1.2.11.10
     throw new ConnectError("Cannot send authenticationData without authentication_method", { permanent: true });
   }
-  const protocolVersion = dialect.protocolVersion;
+  const { protocolVersion, hasReasons: hasProperties } = dialect;
+  const will = plan.will && !hasProperties ? { ...plan.will, properties: NO_PROPERTIES } : plan.will;
+  const given = authenticationData === undefined ? plan.properties : { ...plan.properties, authenticationData };
+  const properties = hasProperties ? given : NO_PROPERTIES;
   return {
     type: "CONNECT",
     protocolVersion,

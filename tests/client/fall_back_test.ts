@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { ConnectError, MQTTClient } from "../../mod.ts";
+import { ConnectError, MQTTClient, type Properties } from "../../mod.ts";
 import { hex } from "../codec/bytes.ts";
 import { brokerTest } from "../helpers/brokers.ts";
 import { startEmbeddedBroker } from "../helpers/embedded_broker.ts";
@@ -28,6 +28,10 @@ for (const refusal of [REFUSAL, REFUSAL_5]) {
     await using broker = await playBroker();
     const client = new MQTTClient({ clientId: "id", config: { ...AUTO, session_expiry_interval: 9 } });
     const events = recordEvents(client);
+    const told: Properties[] = [];
+    client.addEventListener("packet", ({ detail: { packet } }) => {
+      if (packet.type === "CONNECT") told.push(packet.properties);
+    });
     const connecting = client.connect(broker.uri);
     const refused = await broker.welcome(refusal);
     assertEquals(version(refused), 5);
@@ -35,6 +39,7 @@ for (const refusal of [REFUSAL, REFUSAL_5]) {
     const first = await broker.welcome(CONNACK);
     assertEquals([await connecting, hex(first.connect)], [0, "100e00044d5154540402000a00026964"]);
     assertEquals([client.connack?.returnCode, events], [0, ["connect"]]);
+    assertEquals(told, [{ sessionExpiryInterval: 9 }, {}]);
     // It speaks 3.1.1 indeed.
     const published = client.publish("t", "x", { qos: 1, properties: { contentType: "c" } });
     await first.expect("32 06 0001 't' 0001 'x'");

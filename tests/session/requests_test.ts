@@ -399,3 +399,20 @@ Deno.test("Session.end() fails every subscribe and unsubscribe call, and restore
   it.connect(false);
   assertEquals(it.take(), []);
 });
+
+Deno.test("Session.subscribe() gives up after so many sendings that the connection did not survive, as does what was sent with it", () => {
+  using it = new Recorder({ maxPublishAttempts: 3 });
+  const call = it.subscribe("secret/#", "a"), other = it.unsubscribe("b");
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    it.connect();
+    assertEquals([call.state, it.take()[0]], ["pending", `SUBSCRIBE(1) secret/#:0 a:0`]);
+    it.lose();
+  }
+  const expected = 'Gave up to subscribe to "secret/#", "a": the connection broke after each of its 3 sendings';
+  assertEquals([call.state, call.message.slice(0, expected.length)], ["failed", expected]);
+  assertEquals(other.state, "failed");
+  const next = it.subscribe("c");
+  it.connect();
+  assertEquals(answerAll(it), ["+c:0"]);
+  assertEquals(next.state, "settled");
+});

@@ -244,14 +244,24 @@ Deno.test("Session.complain() sends the reason, and nothing is sent or heeded af
   assertEquals([it.session.complain(0x82), it.take(), outcome.state, it.challenges], [false, [], "pending", []]);
 });
 
-Deno.test("Session.complain() says nothing to a broker of 3.1.1, nor before CONNACK", () => {
+Deno.test("Session.complain() says nothing to a broker of 3.1.1, nor before CONNECT", () => {
   using it = new Recorder();
   assertEquals(it.session.complain(0x82), false);
   it.connect();
   assertEquals(it.session.complain(0x82), false);
+  assertEquals(it.take(), []);
+});
+
+Deno.test("Session.complain() tells what is wrong with a CONNACK", () => {
+  using it = new Recorder();
+  const publish = it.publish("a", 1);
+  const flow = new Outcome(it.session.connect(CONNECT, 0, MQTT_5_0));
+  assertEquals([it.session.complain(0x81), it.take()], [true, ["CONNECT", "DISCONNECT"]]);
+  it.receive(connackPacket(0));
+  assertEquals([flow.state, it.take()], ["pending", []]);
   it.lose();
-  it.session.connect(CONNECT, 0, MQTT_5_0);
-  assertEquals([it.session.complain(0x82), it.take()], [false, ["CONNECT"]]);
+  it.connect5();
+  assertEquals([flow.state, publish.outcome.state, it.take()], ["failed", "pending", ["PUBLISH(1) a QoS 1"]]);
 });
 
 Deno.test("Session.disconnect() sends its reason and properties", () => {
