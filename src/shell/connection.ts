@@ -5,8 +5,11 @@ import type { Traffic } from "../observe/stats.ts";
 import type { Packet } from "../packets.ts";
 import type { Transport } from "../transport/transport.ts";
 
-/** With this many bytes collected and not written, no more should be sent. A payload of this size is not copied. */
-const HIGH_WATER = 128 * 1024;
+/** With this many bytes collected and not written, no more should be sent. */
+const HIGH_WATER = 192 * 1024;
+
+/** A payload of this many bytes is not copied. */
+const LARGE_PAYLOAD = 128 * 1024;
 
 /** With this many bytes collected and not written, nothing more should be received: answers to it would only add to them. */
 const MOST_UNSENT = 1024 * 1024;
@@ -55,7 +58,7 @@ export class Connection {
     listener: ConnectionListener,
   ) {
     this.#transport = transport;
-    this.#encoder = new Encoder(dialect, HIGH_WATER);
+    this.#encoder = new Encoder(dialect, LARGE_PAYLOAD);
     this.#decoder = new Decoder(dialect, maximumPacketSize, checkPayloadFormat);
     this.#traffic = traffic;
     this.#listener = listener;

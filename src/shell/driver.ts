@@ -128,8 +128,9 @@ const FAREWELL = 1;
 /** How long a full queue may lie untouched while calls wait for answers before these are taken to wait for each other, in seconds. */
 const PATIENCE = 0.5;
 
-/** Whoever leaves a queue full for longer than this is slow, in seconds. */
-const SLOW = 0.002;
+/** Whoever leaves a queue full for longer than this is slow, in seconds; nobody is any more after so many shorter pauses. */
+const SLOW = 0.0005;
+const MANY_SHORT_PAUSES = 100;
 
 /** How long an aborted attempt has to be over, in seconds. */
 const ABORT_GRACE = 0.1;
@@ -183,6 +184,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   #onPublishesSettled: (() => void) | undefined;
   #reconnects = 0;
   #patience: ReturnType<typeof setTimeout> | undefined;
+  #shortPauses = 0;
   /** Whether the application takes no messages until its calls are answered: the answers stand behind the messages that it does not take. */
   #coupled = false;
 
@@ -794,7 +796,10 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       await this.inbox.room();
     }
     const time = now();
-    if (time - since > SLOW) this.inbox.slowDown();
+    if (time - since > SLOW) {
+      this.#shortPauses = 0;
+      this.inbox.slowDown();
+    } else if (++this.#shortPauses === MANY_SHORT_PAUSES) this.inbox.speedUp();
     this.#session.resumeReading(time);
     this.#arm();
     return time;

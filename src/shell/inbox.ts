@@ -172,9 +172,16 @@ export class Inbox {
 
   /** Notes that whoever takes from a full queue is slow. */
   slowDown(): void {
-    this.queue.slowDown();
-    this.#unhandled.slowDown();
-    for (const { queue } of this.#routes) queue.slowDown();
+    for (const queue of this.#queues()) queue.slowDown();
+  }
+
+  /** Notes that nobody is slow any more. */
+  speedUp(): void {
+    for (const queue of this.#queues()) queue.speedUp();
+  }
+
+  #queues(): MessageQueue[] {
+    return [this.queue, this.#unhandled, ...[...this.#routes].map(({ queue }) => queue)];
   }
 
   /** Ends the waiting for room. */

@@ -26,6 +26,7 @@ const LIMIT_FOR_SLOW = 32;
 
 /** Messages for whoever asks first; who asks before there is one waits. */
 export class MessageQueue {
+  readonly #usualLimit: number;
   /** How many messages make it full, and how few must be left for it to have room again. */
   #limit: number;
   #low: number;
@@ -38,7 +39,7 @@ export class MessageQueue {
 
   /** Takes the number of messages that make it full, and what is told when it gets full or has room again. */
   constructor(limit: number, onFullness: (full: boolean) => void) {
-    this.#limit = limit;
+    this.#usualLimit = this.#limit = limit;
     this.#low = limit >> 1;
     this.#onFullness = onFullness;
   }
@@ -74,6 +75,12 @@ export class MessageQueue {
     if (!this.#hasBeenFull || this.#limit <= LIMIT_FOR_SLOW) return;
     this.#limit = LIMIT_FOR_SLOW;
     this.#low = 0;
+  }
+
+  /** Makes as many wait as at first. */
+  speedUp(): void {
+    this.#limit = this.#usualLimit;
+    this.#low = this.#limit >> 1;
   }
 
   /** Waits for the next message; the queue is empty. */

@@ -10,7 +10,7 @@ import { concat, encode } from "../codec/bytes.ts";
 import { createPipe, type PipeEnd } from "../helpers/pipe.ts";
 
 const KIB = 1024;
-const HIGH_WATER = 128 * KIB;
+const HIGH_WATER = 192 * KIB, LARGE_PAYLOAD = 128 * KIB;
 const LARGEST_WRITE = 256 * KIB;
 const BROKEN = new RangeError("broken");
 
@@ -244,7 +244,7 @@ Deno.test("Connection.send() writes what is sent from written()", async () => {
 Deno.test("Connection.send() keeps the order around large payloads, which are not copied", async () => {
   const transport = new ManualTransport();
   const { connection } = connect(transport);
-  const large = someBytes(HIGH_WATER), larger = someBytes(HIGH_WATER + 5);
+  const large = someBytes(LARGE_PAYLOAD), larger = someBytes(LARGE_PAYLOAD + 5);
   const first = [publish(someBytes(10)), publish(large), publish(someBytes(20)), publish(larger), puback(1)];
   for (const packet of first) connection.send(packet);
   const second = [puback(2), publish(large), puback(3)];
@@ -261,7 +261,7 @@ Deno.test("Connection.send() keeps the order around large payloads, which are no
 Deno.test("Connection.send() copies payloads that are not large", async () => {
   const transport = new ManualTransport();
   const { connection } = connect(transport);
-  const payload = someBytes(HIGH_WATER - 1);
+  const payload = someBytes(LARGE_PAYLOAD - 1);
   connection.send(publish(payload));
   const expected = encode(publish(payload));
   payload.fill(0);
@@ -291,7 +291,7 @@ Deno.test("Connection.send() writes 256 KiB at a time at the most, and tells of 
   assertEquals(traffic.bytesSent, expected.length);
 });
 
-Deno.test("Connection.send() says no from 128 KiB on, and calls writable() when that is written", async () => {
+Deno.test("Connection.send() says no from 192 KiB on, and calls writable() when that is written", async () => {
   const transport = new ManualTransport();
   const { connection, told, toldNext } = connect(transport);
   const half = publish(someBytes(HIGH_WATER / 2 - encode(publish(new Uint8Array(0))).length - 2));

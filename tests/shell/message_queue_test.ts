@@ -163,7 +163,7 @@ Deno.test("MessageQueue tells that it is full at the limit, and that it has room
   assertEquals(told, [true, false, true]);
 });
 
-Deno.test("MessageQueue.slowDown() makes one that was full be so with 32, and have room when it is empty", () => {
+Deno.test("MessageQueue.slowDown() makes one that was full be so with 32, and have room when it is empty, until speedUp()", () => {
   const { queue, told } = newQueue(100);
   queue.slowDown();
   const names = (count: number) => Array.from({ length: count }, (_, i) => String(i));
@@ -179,6 +179,12 @@ Deno.test("MessageQueue.slowDown() makes one that was full be so with 32, and ha
   assertEquals(told, [true, false]);
   push(queue, "32");
   assertEquals(told, [true, false, true]);
+  queue.speedUp();
+  push(queue, ...names(67));
+  for (let i = 0; i < 48; i++) queue.shift();
+  assertEquals(told, [true, false, true]);
+  queue.shift();
+  assertEquals([queue.length, told], [50, [true, false, true, false]]);
 });
 
 Deno.test("MessageQueue with a limit of 1 is full with one message", () => {
