@@ -515,7 +515,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   /** Waits until these are settled. */
   async drained(clientId: string): Promise<void> {
     this.pending(clientId);
-    await this.#restoring;
+    if (this.#restoring !== undefined) await this.#restoring;
     if (this.#restored.size === 0) return;
     const waiter = Promise.withResolvers<void>();
     this.#draining.add(waiter);
