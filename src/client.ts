@@ -433,6 +433,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   /**
    * Ends the connection in good order, and with it everything that waits: `deliverMessage()` and publishes not acknowledged reject with
    * `ClientError`, iterators are done. Messages received by then can still be taken. Stops a reconnection. Does nothing when there is nothing to end.
+   * A session store keeps the publishes that reject so; the next {@linkcode connect} goes on with them.
    *
    * @throws {RangeError} If `drain` is negative, or the reason code not one that a client may give.
    * @throws {TypeError} If a property cannot be sent.

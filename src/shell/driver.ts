@@ -304,12 +304,9 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       this.#checkUsable(signal);
       const { messageExpiryInterval } = packet.properties;
       const expiresAt = messageExpiryInterval === undefined ? Infinity : now() + messageExpiryInterval;
-      const hold = this.inTransaction;
-      if (hold && !this.#writer?.isOpen) {
-        throw new ClientError("Cannot publish in a transaction: the session is not open");
-      }
-      const flow = this.#session.publish(packet, expiresAt, hold);
-      if (hold) this.#writer?.published(flow);
+      const participant = this.inTransaction ? this.#participant("publish") : undefined;
+      const flow = this.#session.publish(packet, expiresAt, participant !== undefined);
+      participant?.published(flow);
       if (expiresAt < Infinity) this.#arm();
       return flow.state === "settled" ? Promise.resolve(flow.message) : this.#promise(flow, flow, signal);
     } catch (error) {
@@ -437,7 +434,13 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   }
 
   holdAcknowledgement(message: ApplicationMessage): void {
-    this.#writer?.acknowledged(message);
+    this.#participant("acknowledge").acknowledged(message);
+  }
+
+  /** Gives what takes part in the transaction that is under way; throws if nothing does. */
+  #participant(action: string): StoreWriter {
+    if (this.#writer?.isOpen) return this.#writer;
+    throw new ClientError(`Cannot ${action} in a transaction: the session is not open in the store`);
   }
 
   publishChanged(flow: PublishFlow): void {
@@ -540,8 +543,10 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   async #restoreLate(flows: Promise<PublishFlow[]>): Promise<void> {
     const writer = this.#writer;
     try {
-      this.#takeUp(await flows);
+      const restored = await flows;
+      if (writer !== this.#writer) return;
       this.#restoring = undefined;
+      this.#takeUp(restored);
     } catch (error) {
       if (writer === this.#writer) this.#closeStore();
       throw error;

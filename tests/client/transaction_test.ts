@@ -347,6 +347,23 @@ test("acknowledges nothing of a session that is lost", async (it) => {
   assertEquals((await client.deliverMessage()).topic, "b");
 });
 
+test("acknowledges nothing when the client has ended: it throws", async (it) => {
+  const { store, client, connection } = it;
+  await connection.send("34 05 0001 'a' 0001");
+  const message = await client.deliverMessage();
+  await Promise.all([client.disconnect(), connection.expectEnd(DISCONNECT)]);
+  assertThrows(
+    () =>
+      store.transaction(() => {
+        it.insert("a");
+        message.ack();
+      }),
+    ClientError,
+    "not open",
+  );
+  assertEquals([it.items(), it.received()], [[], []]);
+});
+
 // The database fails.
 
 test("goes on when the disk was full", async (it) => {
