@@ -27,6 +27,12 @@ export interface StoreListener {
 const MOST_HELD = 10_000;
 const MOST_HELD_BYTES = 1024 * 1024;
 
+/**
+ * So many rounds of microtasks without a change show that a turn of the event loop is over: what is settled in it has calls go on that
+ * publish more, which is to go into the same write.
+ */
+const QUIET_ROUNDS = 8;
+
 const ignore = () => {};
 
 /** Stores what has changed in each turn of the event loop, and holds packets until what they depend on is stored. */
@@ -48,6 +54,7 @@ export class StoreWriter implements SessionParticipant {
   #room = true;
   #saidNo = false;
   #scheduled = false;
+  #roundsLeft = 0;
   /** Counts the connections that are gone. */
   #links = 0;
   #writing: Promise<void> | undefined;
@@ -134,9 +141,13 @@ export class StoreWriter implements SessionParticipant {
     this.#held.push(packet);
     if (packet.type === "PUBLISH") this.#heldBytes += packet.payload.length;
     this.#schedule();
-    if (this.#room && this.#held.length < MOST_HELD && this.#heldBytes < MOST_HELD_BYTES) return true;
+    if (this.#room && !this.#isFull) return true;
     this.#saidNo = this.#room;
     return false;
+  }
+
+  get #isFull(): boolean {
+    return this.#held.length >= MOST_HELD || this.#heldBytes >= MOST_HELD_BYTES;
   }
 
   /** Notes that the connection takes more. */
@@ -156,6 +167,7 @@ export class StoreWriter implements SessionParticipant {
   }
 
   #schedule(): void {
+    this.#roundsLeft = QUIET_ROUNDS;
     if (this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(this.#run);
@@ -163,6 +175,7 @@ export class StoreWriter implements SessionParticipant {
 
   readonly #run = (): void => {
     if (this.#writing !== undefined) return; // It is run when that is done.
+    if (!this.#isFull && this.#roundsLeft-- > 0) return queueMicrotask(this.#run);
     this.#scheduled = false;
     this.flush();
   };

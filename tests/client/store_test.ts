@@ -23,7 +23,7 @@ import {
   PINGREQ,
   PINGRESP,
   playBroker,
-  PlayedBroker,
+  type PlayedBroker,
   type PlayedConnection,
   QUICK,
 } from "./played_broker.ts";

@@ -164,6 +164,34 @@ for (const kind of ["sync", "async"] as const) {
   });
 }
 
+Deno.test("StoreWriter writes once what calls publish that go on in the same turn", async () => {
+  const { store, it } = await openStage();
+  const { flow } = it.publish("a", 1);
+  await endOfTurn();
+  store.take();
+  const published = new Promise((resolve) => flow.settle = resolve);
+  it.receive(acknowledgement("PUBACK", 1));
+  await (async () => await published)();
+  it.publish("b", 1);
+  assertEquals(store.take(), []);
+  await endOfTurn();
+  assertEquals(store.take(), ["-1, +2 b QoS 1 published 2, last 2"]);
+  await it.writer.close();
+});
+
+Deno.test("StoreWriter writes while a turn of the event loop does not end", async () => {
+  const { store, it } = await openStage();
+  let rounds = 0;
+  while (store.publishes().length === 0) {
+    if (rounds === 0) it.publish("a", 1);
+    it.publish("b");
+    await Promise.resolve();
+    if (++rounds > 20_000) break;
+  }
+  assert(rounds < 20_000);
+  await it.writer.close();
+});
+
 Deno.test("StoreWriter collects while the store takes its time, and sends in order", async () => {
   const { store, it } = await openStage("async");
   store.stall();
@@ -218,7 +246,7 @@ Deno.test("StoreWriter.send() says no when much is held, and when it is sent tha
   const count = 40, size = 64 * 1024;
   for (let i = 0; i < count; i++) it.publish("t", 0, new Uint8Array(size));
   assertEquals(it.session.queuedPublishes, count - 16);
-  await it.writer.flush();
+  await endOfTurn();
   assertEquals(it.takeLog().filter((text) => text === "more").length, 2);
   await it.writer.close();
   assertEquals(it.session.queuedPublishes, 0);
