@@ -882,3 +882,30 @@ for (
     assertEquals(received, expected);
   });
 }
+
+Deno.test("MQTTClient keeps its session in the file that the configuration names, and lets go of it", async () => {
+  await using broker = await playBroker();
+  const folder = await Deno.makeTempDir();
+  const config: ClientConfig = { ...KEPT, store: `${folder}/session.db` };
+  const first = await connectFile(broker, config);
+  first.client.publish("t", "x", { qos: QOS_2 }).catch(() => {});
+  await first.connection.expect("34 06 0001 't' 0001 'x'");
+  await first.connection.send("50 02 0001");
+  await first.connection.expect("62 02 0001");
+  await first.end();
+  const second = await connectFile(broker, config);
+  await second.connection.expect("62 02 0001");
+  assertEquals(second.client.pending, [{ topic: "t", payload: bytes("'x'"), qos: QOS_2 }]);
+  const rival = new MQTTClient({ clientId: "id", config });
+  await assertRejects(() => rival.connect(broker.uri), ClientError, "in use");
+  await second.connection.send("70 02 0001");
+  await second.client.drained();
+  await second.end();
+  await Deno.remove(folder, { recursive: true });
+});
+
+async function connectFile(broker: PlayedBroker, config: ClientConfig): Promise<Kept> {
+  const client = new MQTTClient({ clientId: "id", config });
+  const [connection] = await Promise.all([broker.welcome(CONNACK_SESSION_PRESENT), client.connect(broker.uri)]);
+  return new Kept(client, connection);
+}
