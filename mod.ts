@@ -30,6 +30,8 @@ export {
   type PublishOptions,
   type ReconnectingEventDetail,
   type ReconnectOptions,
+  type RequestOptions,
+  type RespondOptions,
   type SignalOptions,
   type SubscribeOptions,
   type Subscription,
@@ -87,6 +89,7 @@ export {
 export type { Properties } from "./src/properties.ts";
 export type { AuthChallenge, AuthHandler, Credentials } from "./src/shell/driver.ts";
 export type { MessageHandler } from "./src/shell/inbox.ts";
+export type { Answer, AnswerLike, RequestHandler, Responder } from "./src/shell/responder.ts";
 export { MemorySessionStore } from "./src/store/memory_session_store.ts";
 export type {
   OpenedSession,

@@ -1,37 +1,45 @@
-import type { Result } from "./run.ts";
+import { medianOf, type Run } from "./result.ts";
 import type { Workload } from "./workloads.ts";
 
-const WIDTH = 760, BAR = 14, GAP = 14, LEFT = 190, RIGHT = 90;
-const COLOURS = { ours: "#0a7d5a", npm: "#b8b8b8" };
+const WIDTH = 760, BAR = 14, GAP = 14, TOP = 30, LEFT = 230, RIGHT = 90;
+const COLOURS = ["#0a7d5a", "#3b82c4", "#c47f3b", "#8a5ab8"];
+const GREY = "#b8b8b8";
 
-/** Draws how many times faster this client is than the npm client, from the medians, as an SVG. */
-export function chart(results: readonly Result[], workloads: readonly Workload[]): string {
-  const rows = workloads.flatMap(({ name, kind }) => {
-    if (kind !== "publish" && kind !== "receive") return [];
-    const [ours, npm] = (["ours", "npm"] as const).map((client) =>
-      middle(
-        results.filter((result) => result.workload === name && result.client === client).map((result) =>
-          result.perSecond
-        ),
-      )
-    );
-    return ours === undefined || npm === undefined ? [] : [{ name, times: ours / npm }];
+/** Draws the messages per second of each client, in multiples of the npm client's, as an SVG. */
+export function chart(run: Run, workloads: readonly Workload[]): string {
+  const clients = Object.keys(run.setting.clients).filter((client) => client !== "raw");
+  const colours = new Map(clients.map((client, i) => [client, client === "npm" ? GREY : COLOURS[i % COLOURS.length]]));
+  const groups = workloads.flatMap(({ name, kind, slow }) => {
+    if (kind !== "publish" && kind !== "receive" || slow) return [];
+    const median = (client: string) => medianOf(run, name, client, ({ perSecond }) => perSecond);
+    const npm = median("npm");
+    if (npm === undefined) return [];
+    return [{
+      name,
+      bars: clients.flatMap((client) => {
+        const value = median(client);
+        return value === undefined ? [] : [{ client, times: value / npm }];
+      }),
+    }];
   });
-  const longest = Math.max(1, ...rows.map(({ times }) => times));
-  const scale = (WIDTH - LEFT - RIGHT) / longest;
-  const height = rows.length * (2 * BAR + GAP) + 40;
-  const bars = rows.map(({ name, times }, i) => {
-    const y = 30 + i * (2 * BAR + GAP);
-    return `<text x="${LEFT - 8}" y="${y + BAR + 4}" text-anchor="end">${name}</text>` +
-      `<rect x="${LEFT}" y="${y}" width="${(times * scale).toFixed(1)}" height="${BAR}" fill="${COLOURS.ours}"/>` +
-      `<text x="${(LEFT + times * scale + 6).toFixed(1)}" y="${y + BAR - 3}">${times.toFixed(1)} times</text>` +
-      `<rect x="${LEFT}" y="${y + BAR}" width="${scale.toFixed(1)}" height="${BAR}" fill="${COLOURS.npm}"/>`;
+  const scale = (WIDTH - LEFT - RIGHT) / Math.max(1, ...groups.flatMap(({ bars }) => bars.map(({ times }) => times)));
+  let y = TOP;
+  const drawn = groups.map(({ name, bars }) => {
+    const label = `<text x="${LEFT - 8}" y="${y + bars.length * BAR / 2 + 4}" text-anchor="end">${name}</text>`;
+    const rects = bars.map(({ client, times }) => {
+      const width = (times * scale).toFixed(1);
+      const rect = `<rect x="${LEFT}" y="${y}" width="${width}" height="${BAR}" fill="${colours.get(client)}"/>`;
+      const text = client === "npm"
+        ? ""
+        : `<text x="${LEFT + Number(width) + 6}" y="${y + BAR - 3}">${times.toFixed(1)}</text>`;
+      y += BAR;
+      return rect + text;
+    });
+    y += GAP;
+    return label + rects.join("");
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="12" fill="#888">` +
-    `<text x="${LEFT}" y="18">messages per second: <tspan fill="${COLOURS.ours}">@hbmqtt/client</tspan> beside npm mqtt on Deno</text>` +
-    bars.join("") + "</svg>\n";
-}
-
-function middle(values: number[]): number | undefined {
-  return values.toSorted((a, b) => a - b).at(values.length >> 1);
+  const legend = clients.map((client) => `<tspan fill="${colours.get(client)}">${run.setting.clients[client]}</tspan>`);
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y}" font-family="sans-serif" font-size="12" fill="#888">` +
+    `<text x="${LEFT}" y="18">messages per second, in multiples of npm mqtt: ${legend.join(", ")}</text>` +
+    `${drawn.join("")}</svg>\n`;
 }

@@ -21,6 +21,7 @@ export interface ConnectSettings {
   delivery: Delivery;
   /** How many QoS 1 and 2 publishes are under way at the most. */
   window: number;
+  protocolVersion: 4 | 5;
 }
 
 export type Connect = (settings: ConnectSettings) => Promise<BenchClient>;

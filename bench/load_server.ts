@@ -1,58 +1,64 @@
 /**
- * The other side of the benchmarks: speaks just enough MQTT 3.1.1 to let a client run at its own limit. It is no broker.
+ * The other side of the benchmarks: speaks just enough MQTT 3.1.1 and 5.0 to let a client run at its own limit. It is no broker.
  *
- *   deno run --allow-net=127.0.0.1 bench/load_server.ts MODE [--n=N] [--size=BYTES] [--qos=Q] [--window=W] [--topics=T] [--tls=FOLDER | --ws]
+ *   deno run --allow-net=127.0.0.1 bench/load_server.ts MODE [--n=N] [--size=BYTES] [--qos=Q] [--window=W] [--topics=T] [--hold=H] [--tls=FOLDER | --ws]
  *
- * MODE is `sink` (acknowledges and counts), `firehose` (sends N messages as soon as somebody subscribes, with at most W of
- * QoS 1 or 2 not acknowledged) or `echo` (sends every message back). Prints `{"listening":PORT}`, then a line for each client that has left.
+ * MODE is one of
+ * - `sink`: acknowledges and counts; the first H publishes of each client are never acknowledged
+ * - `firehose`: sends N messages as soon as somebody subscribes, with at most W of QoS 1 or 2 not acknowledged
+ * - `echo`: sends every message back
+ * - `mute`: reads nothing after SUBSCRIBE
+ * - `announce`: answers SUBSCRIBE with the beginning of a message of 256 MiB, and sends no more of it
+ *
+ * Prints `{"listening":PORT}`, then a line for each client that has left.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { encodePublish, MQTT_5_0, topicOf } from "./publish_packet.ts";
 
-export const TOPIC = "bench/site1/dev42/temp";
-
-/** Pre-encoded PUBLISH packets are sent in chunks of about this size, in bytes. */
+/** Packets encoded beforehand are sent in chunks of about this size, in bytes. */
 const CHUNK = 64 * 1024;
+const LARGEST_BUFFER = 1024 * 1024;
+
+export type Mode = "sink" | "firehose" | "echo" | "mute" | "announce";
+
+/** What a client has done, times in milliseconds since the epoch. */
+export interface Report {
+  /** PUBLISH packets received. */
+  pubs: number;
+  /** PUBLISH packets sent. */
+  sent: number;
+  /** Flows of sent messages that were completed. */
+  done: number;
+  /** When the last PUBLISH came, and the last acknowledgement. */
+  lastMs: number;
+  ackMs: number;
+  /** What the client has cost the server, in milliseconds of CPU time. */
+  cpuMs: number;
+}
 
 interface Options {
-  mode: string;
+  mode: Mode;
   n: number;
   size: number;
-  qos: number;
+  qos: 0 | 1 | 2;
   window: number;
   topics: number;
+  hold: number;
 }
 
 /** A connection as the server needs it. */
 interface Stream {
-  /** Reads into the buffer, and gives the bytes. */
+  /** Gives bytes that stay as they are until the next read. */
   read(): Promise<Uint8Array | null>;
   write(bytes: Uint8Array): Promise<void>;
-}
-
-/** Gives the topic of the i-th message; one topic is the usual case. */
-export function topicOf(i: number, topics: number): string {
-  return topics === 1 ? TOPIC : `bench/site1/dev${i % topics}/temp`;
-}
-
-/** Encodes a PUBLISH. */
-export function encodePublish(topic: string, qos: number, packetId: number, size: number): Uint8Array {
-  const name = new TextEncoder().encode(topic);
-  let rest = 2 + name.length + (qos > 0 ? 2 : 0) + size;
-  const head = [0x30 | qos << 1];
-  for (; rest > 127; rest >>= 7) head.push(rest & 127 | 128);
-  head.push(rest);
-  head.push(name.length >> 8, name.length & 255, ...name);
-  if (qos > 0) head.push(packetId >> 8, packetId & 255);
-  const packet = new Uint8Array(head.length + size).fill(120);
-  packet.set(head);
-  return packet;
 }
 
 class Client {
   readonly #stream: Stream;
   readonly #options: Options;
-  #out = new Uint8Array(CHUNK);
+  #level = 4;
+  #out = new Uint8Array(256);
   #filled = 0;
   #writing: Promise<void> = Promise.resolve();
   #partial: Uint8Array = new Uint8Array(0);
@@ -61,7 +67,8 @@ class Client {
   #skipAck: [type: number, packetId: number] | undefined;
   #wake: () => void = () => {};
   #inFlight = 0;
-  readonly report = { pubs: 0, sent: 0, done: 0, reads: 0, firstMs: 0, lastMs: 0, ackMs: 0, cpuMs: 0 };
+  #deaf = false;
+  readonly report: Report = { pubs: 0, sent: 0, done: 0, lastMs: 0, ackMs: 0, cpuMs: 0 };
 
   constructor(stream: Stream, options: Options) {
     this.#stream = stream;
@@ -71,16 +78,16 @@ class Client {
   async serve(): Promise<void> {
     const start = process.cpuUsage();
     for (let chunk = await this.#stream.read(); chunk !== null; chunk = await this.#stream.read()) {
-      this.report.reads++;
-      const before = this.report.pubs, doneBefore = this.report.done;
+      const { pubs, done } = this.report;
       this.#take(chunk);
       const now = performance.timeOrigin + performance.now();
-      if (this.report.pubs > before) {
-        this.report.firstMs ||= now;
-        this.report.lastMs = now;
+      if (this.report.pubs > pubs) this.report.lastMs = now;
+      if (this.report.done > done) {
+        this.report.ackMs = now;
+        this.#wake();
       }
-      if (this.report.done > doneBefore) this.report.ackMs = now;
       if (this.#filled > 0) await this.#flush();
+      if (this.#deaf) await new Promise(() => {});
     }
     const { user, system } = process.cpuUsage(start);
     this.report.cpuMs = (user + system) / 1000;
@@ -100,7 +107,7 @@ class Client {
       bytes.set(this.#partial);
       bytes.set(chunk, this.#partial.length);
     }
-    let at = 0;
+    let at = this.#options.mode === "sink" ? this.#countSmall(bytes) : 0;
     for (;;) {
       const left = bytes.length - at;
       if (left < 2) break;
@@ -124,49 +131,69 @@ class Client {
     this.#partial = bytes.slice(at);
   }
 
+  /** Passes over small publishes of QoS 0 at the beginning, with as little as can be done for each. */
+  #countSmall(bytes: Uint8Array): number {
+    let at = 0, count = 0;
+    while (at + 1 < bytes.length && bytes[at] === 0x30 && bytes[at + 1] < 128) {
+      const end = at + 2 + bytes[at + 1];
+      if (end > bytes.length) break;
+      at = end;
+      count++;
+    }
+    this.report.pubs += count;
+    return at;
+  }
+
   /** A message is here with its last byte. */
   #arrived(): void {
-    this.report.pubs++;
-    if (this.#skipAck !== undefined && this.#skipAck[0] > 0) this.#ack(...this.#skipAck);
+    const isHeld = ++this.report.pubs <= this.#options.hold;
+    if (this.#skipAck !== undefined && this.#skipAck[0] > 0 && !isHeld) this.#ack(...this.#skipAck);
     this.#skipAck = undefined;
   }
 
   #packet(bytes: Uint8Array, start: number, at: number, end: number): void {
-    const { mode, qos } = this.#options;
+    const { mode } = this.#options;
     switch (bytes[start] >> 4) {
       case 1:
-        return this.#send(Uint8Array.of(0x20, 2, 0, 0));
+        this.#level = bytes[at + 6];
+        return this.#send(this.#level === MQTT_5_0 ? Uint8Array.of(0x20, 3, 0, 0, 0) : Uint8Array.of(0x20, 2, 0, 0));
       case 3: {
-        const messageQos = bytes[start] >> 1 & 3;
+        const qos = bytes[start] >> 1 & 3;
         const id = at + 2 + (bytes[at] << 8 | bytes[at + 1]);
         if (mode === "echo") this.#send(bytes.subarray(start, end));
-        this.#skipAck = [messageQos === 0 ? 0 : messageQos === 1 ? 0x40 : 0x50, bytes[id] << 8 | bytes[id + 1]];
+        this.#skipAck = [[0, 0x40, 0x50][qos], bytes[id] << 8 | bytes[id + 1]];
         return;
       }
       case 4:
-        return this.#done();
+      case 7:
+        this.report.done++;
+        this.#inFlight--;
+        return;
       case 5:
         return this.#ack(0x62, bytes[at] << 8 | bytes[at + 1]);
       case 6:
         return this.#ack(0x70, bytes[at] << 8 | bytes[at + 1]);
-      case 7:
-        return this.#done();
-      case 8: {
-        this.#send(Uint8Array.of(0x90, 3, bytes[at], bytes[at + 1], qos));
-        if (mode === "firehose") this.#flood();
-        return;
-      }
-      case 10:
-        return this.#ack(0xb0, bytes[at] << 8 | bytes[at + 1]);
+      case 8:
+        return this.#subscribed(bytes.subarray(at, end));
       case 12:
         return this.#send(Uint8Array.of(0xd0, 0));
     }
   }
 
-  #done(): void {
-    this.report.done++;
-    this.#inFlight--;
-    this.#wake();
+  /** Answers SUBSCRIBE, and does what the mode does next. */
+  #subscribed(body: Uint8Array): void {
+    const { mode, qos } = this.#options;
+    const properties = this.#level === MQTT_5_0 ? [0] : [];
+    const codes: number[] = [];
+    for (let at = 2 + properties.length; at < body.length;) {
+      at += 2 + (body[at] << 8 | body[at + 1]) + 1;
+      codes.push(qos);
+    }
+    const rest = [body[0], body[1], ...properties, ...codes];
+    this.#send(Uint8Array.of(0x90, ...variableByteInteger(rest.length), ...rest));
+    if (mode === "firehose") this.#flood();
+    if (mode === "mute") this.#deaf = true;
+    if (mode === "announce") this.#send(Uint8Array.of(0x30, 0xff, 0xff, 0xff, 0x7f, 0, 1, 116));
   }
 
   #ack(type: number, packetId: number): void {
@@ -201,45 +228,32 @@ class Client {
     return this.#writing = this.#writing.then(() => this.#stream.write(bytes));
   }
 
+  /** Sends N messages out of a ring that was encoded beforehand: no identifier in it is used again before the window has passed it. */
   async #flood(): Promise<void> {
     const { n, size, qos, window, topics } = this.#options;
+    const { length } = encodePublish(topicOf(0, topics), qos, 1, size, this.#level);
+    const atOnce = Math.max(1, Math.floor(CHUNK / length));
+    const ringSize = topics * Math.ceil((qos === 0 ? atOnce : Math.min(window, n)) / topics);
+    const ends = [0];
+    const packets = Array.from({ length: ringSize }, (_, i) => {
+      const packet = encodePublish(topicOf(i, topics), qos, i + 1, size, this.#level);
+      ends.push(ends[i] + packet.length);
+      return packet;
+    });
+    const ring = concat(packets, ends[ringSize]);
     await this.#flush();
     try {
-      if (qos === 0) {
-        const one = Array.from({ length: topics }, (_, i) => encodePublish(topicOf(i, topics), 0, 0, size));
-        const per = topics === 1 ? Math.max(1, Math.floor(CHUNK / one[0].length)) : topics;
-        const chunk = concat(Array.from({ length: per }, (_, i) => one[i % topics]));
-        const ends = [0];
-        for (let i = 0; i < per; i++) ends.push(ends[i] + one[i % topics].length);
-        for (; this.report.sent < n; this.report.sent += per) {
-          await this.#write(chunk.subarray(0, ends[Math.min(per, n - this.report.sent)]));
-        }
-        return;
-      }
-      const packets = Array.from({ length: topics }, (_, i) => encodePublish(topicOf(i, topics), qos, 1, size));
-      let packetId = 0;
       while (this.report.sent < n) {
-        const count = Math.min(
-          window - this.#inFlight,
-          n - this.report.sent,
-          Math.max(1, Math.floor(CHUNK / packets[0].length)),
-        );
-        if (count <= 0) {
+        const from = this.report.sent % ringSize;
+        const room = qos === 0 ? atOnce : Math.min(atOnce, window - this.#inFlight);
+        const to = Math.min(from + room, ringSize, from + n - this.report.sent);
+        if (to <= from) {
           await new Promise<void>((resolve) => this.#wake = resolve);
           continue;
         }
-        const chunk: Uint8Array[] = [];
-        for (let i = 0; i < count; i++) {
-          packetId = packetId % 65535 + 1;
-          const packet = packets[(this.report.sent + i) % topics].slice();
-          const at = packet.length - size - 2;
-          packet[at] = packetId >> 8;
-          packet[at + 1] = packetId;
-          chunk.push(packet);
-        }
-        this.#inFlight += count;
-        this.report.sent += count;
-        await this.#write(concat(chunk));
+        this.#inFlight += to - from;
+        this.report.sent += to - from;
+        await this.#write(ring.subarray(ends[from], ends[to]));
       }
     } catch {
       // The client has left.
@@ -247,8 +261,14 @@ class Client {
   }
 }
 
-function concat(parts: Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+function variableByteInteger(value: number): number[] {
+  const bytes = [];
+  for (; value > 127; value >>= 7) bytes.push(value & 127 | 128);
+  return [...bytes, value];
+}
+
+function concat(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const all = new Uint8Array(length);
   let at = 0;
   for (const part of parts) {
     all.set(part, at);
@@ -258,11 +278,14 @@ function concat(parts: Uint8Array[]): Uint8Array {
 }
 
 function streamOf(conn: Deno.Conn): Stream {
-  const buffer = new Uint8Array(1024 * 1024);
+  let buffer = new Uint8Array(4096);
   return {
     async read() {
       const length = await conn.read(buffer);
-      return length === null ? null : buffer.subarray(0, length);
+      if (length === null) return null;
+      const bytes = buffer.subarray(0, length);
+      if (length === buffer.length && length < LARGEST_BUFFER) buffer = new Uint8Array(4 * length);
+      return bytes;
     },
     async write(bytes) {
       for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
@@ -291,7 +314,7 @@ function streamOfWebSocket(socket: WebSocket): Stream {
     async write(bytes) {
       await opened;
       socket.send(bytes as Uint8Array<ArrayBuffer>);
-      while (socket.bufferedAmount > 4 * CHUNK && !closed) await new Promise((resolve) => setTimeout(resolve, 1));
+      while (socket.bufferedAmount > 16 * CHUNK && !closed) await new Promise((resolve) => setTimeout(resolve, 1));
       if (closed) throw new Error("closed");
     },
   };
@@ -317,18 +340,19 @@ if (import.meta.main) {
       qos: { type: "string", default: "0" },
       window: { type: "string", default: "1000" },
       topics: { type: "string", default: "1" },
+      hold: { type: "string", default: "0" },
       tls: { type: "string" },
       ws: { type: "boolean", default: false },
     },
   });
-  const number = (text: string) => Number(text);
-  const options = {
-    mode,
-    n: number(values.n),
-    size: number(values.size),
-    qos: number(values.qos),
-    window: number(values.window),
-    topics: number(values.topics),
+  const options: Options = {
+    mode: mode as Mode,
+    n: Number(values.n),
+    size: Number(values.size),
+    qos: Number(values.qos) as Options["qos"],
+    window: Number(values.window),
+    topics: Number(values.topics),
+    hold: Number(values.hold),
   };
   const address = { hostname: "127.0.0.1", port: 0 };
   const tell = (port: number) => console.log(JSON.stringify({ listening: port }));

@@ -2,10 +2,10 @@ import mqtt from "mqtt";
 import type { Connect } from "./client.ts";
 
 /** The npm client. */
-export const connect: Connect = async ({ uri, clientId, caFile }) => {
+export const connect: Connect = async ({ uri, clientId, caFile, protocolVersion }) => {
   const client = await mqtt.connectAsync(uri, {
     clientId,
-    protocolVersion: 4,
+    protocolVersion,
     reconnectPeriod: 0,
     ca: caFile === undefined ? undefined : [Deno.readTextFileSync(caFile)],
   });

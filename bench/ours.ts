@@ -2,8 +2,9 @@ import { type ApplicationMessage, MQTTClient } from "../mod.ts";
 import type { Connect } from "./client.ts";
 
 /** This package's client. */
-export const connect: Connect = async ({ uri, clientId, caFile, delivery, window }) => {
-  const client = new MQTTClient({ clientId, config: { keep_alive: 60, auto_reconnect: false, max_inflight: window } });
+export const connect: Connect = async ({ uri, clientId, caFile, delivery, window, protocolVersion }) => {
+  const config = { keep_alive: 60, auto_reconnect: false, max_inflight: window, protocol_version: protocolVersion };
+  const client = new MQTTClient({ clientId, config });
   await client.connect(uri, { caFile });
   return {
     publish: (topic, payload, qos) => client.publish(topic, payload, { qos }),

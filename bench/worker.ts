@@ -1,8 +1,8 @@
 /** Runs one workload with one client, in a process of its own, and prints what it measured as a line of JSON. */
 import process from "node:process";
-import type { BenchClient, Connect, Delivery } from "./client.ts";
-import { TOPIC, topicOf } from "./load_server.ts";
-import type { RawClient } from "./raw.ts";
+import type { BenchClient, Connect, ConnectSettings } from "./client.ts";
+import { TOPIC, topicOf } from "./publish_packet.ts";
+import { connect as connectRaw, type RawClient } from "./raw.ts";
 import type { Workload } from "./workloads.ts";
 
 /** What a run gives, times in milliseconds since the epoch. */
@@ -60,15 +60,28 @@ function publishAll(
   });
 }
 
-function receiveAll(client: BenchClient, n: number, { qos, slow }: Workload): Promise<void> {
+/** Receives `n` messages; `subscribed` is called when they may come. */
+function receiveAll(
+  client: BenchClient,
+  n: number,
+  { qos, slow }: Workload,
+  subscribed: () => Promise<void> | undefined,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     let received = 0;
     client.subscribe("#", qos, (topic, payload) => {
       if (topic.length === 0 || payload.length === 0) reject(new Error("an empty message"));
       if (++received === n) resolve();
       if (slow && received % 1000 === 0) return new Promise((taken) => setTimeout(taken, 1));
-    }).catch(reject);
+    }).then(subscribed).catch(reject);
   });
+}
+
+/** Publishes what is to be received where the server does not do so by itself; bytes encoded beforehand cost little. */
+async function publishRaw(uri: string, { n, size, qos, window = 1000 }: Workload): Promise<void> {
+  const client = await connectRaw({ uri, caFile: undefined });
+  await client.publishAll(n, size, qos, window);
+  await client.end();
 }
 
 async function roundTrips(client: BenchClient, n: number, { qos, size }: Workload): Promise<Float64Array> {
@@ -102,12 +115,10 @@ async function connectMany(connect: (i: number) => Promise<BenchClient>, n: numb
 async function run(
   connect: Connect,
   workload: Workload,
-  uri: string,
-  caFile: string | undefined,
+  { uri, caFile, protocolVersion }: Pick<ConnectSettings, "uri" | "caFile" | "protocolVersion">,
 ): Promise<Measurement> {
-  const { kind, n, window = 1000 } = workload;
-  const delivery: Delivery = workload.delivery ?? "push";
-  const settings = (i: number) => ({ uri, clientId: `bench${i}`, caFile, delivery, window: 65535 });
+  const { kind, n, size, qos, window = 1000, delivery = "push" } = workload;
+  const settings = (i: number) => ({ uri, clientId: `bench${i}`, caFile, delivery, window: 65535, protocolVersion });
   const result: Partial<Measurement> = {};
   const begin = () => {
     result.startMs = now();
@@ -128,16 +139,17 @@ async function run(
     const client = await connect(settings(0));
     begin();
     if (kind === "publish") {
-      const outstanding = workload.size > 100_000 ? 8 : window;
-      if (isRaw(client)) await client.publishAll(n, workload.size);
+      const outstanding = size > 100_000 ? 8 : window;
+      if (isRaw(client)) await client.publishAll(n, size, qos, outstanding);
       else await publishAll(client, n, outstanding, workload);
       // Behind the others: when it is acknowledged, all have arrived.
-      if (workload.qos === 0) await client.publish("f", new Uint8Array([1]), 1);
+      if (qos === 0) await client.publish("f", new Uint8Array([1]), 1);
     } else if (kind === "receive") {
-      await receiveAll(client, n, workload);
+      if (isRaw(client)) await client.receiveAll(n, qos);
+      else await receiveAll(client, n, workload, () => workload.mosquitto ? publishRaw(uri, workload) : undefined);
       result.endMs = now();
       // The last acknowledgements are on their way.
-      if (workload.qos > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+      if (qos > 0) await new Promise((resolve) => setTimeout(resolve, 50));
     } else if (kind === "round trip") {
       const times = await roundTrips(client, n, workload);
       result.p50Us = times[n >> 1];
@@ -149,8 +161,9 @@ async function run(
   return { startMs: 0, endMs: 0, cpuS: 0, ...result, peakMiB: memory("VmHWM") };
 }
 
-const [module, workload, uri, caFile] = Deno.args;
+const [module, protocolVersion, workload, uri, caFile] = Deno.args;
 const { connect } = await import(module);
-console.log(JSON.stringify(await run(connect, JSON.parse(workload), uri, caFile || undefined)));
+const settings = { uri, caFile: caFile || undefined, protocolVersion: Number(protocolVersion) as 4 | 5 };
+console.log(JSON.stringify(await run(connect, JSON.parse(workload), settings)));
 // The npm client leaves timers behind.
 Deno.exit(0);

@@ -1,11 +1,22 @@
 // A session store of one's own: it keeps sessions in Deno KV, which is local to the machine, or a service.
 //
+//   deno run --unstable-kv --allow-net=localhost:1883 --allow-read=kv.db --allow-write=kv.db examples/kv_store.ts mqtt://localhost:1883
+//
 // Deno KV limits what a value (64 KiB) and a transaction hold, so payloads are cut into pieces, and a large batch takes several transactions,
 // of which a crash may leave some. The client sends nothing of a batch before all of it is written, so that no more than this can happen: a message
 // is published though publish() was interrupted. Topics, client identifiers and filters may have up to 2,000 bytes.
-import { ClientError } from "../src/errors.ts";
-import type { OpenedSession, SessionChanges, SessionStore } from "../src/store/session_store.ts";
-import type { StoredPublish, StoredPublishProgress, StoredSession, StoredSubscription } from "../src/stored_session.ts";
+import {
+  ClientError,
+  MQTTClient,
+  type OpenedSession,
+  QOS_2,
+  type SessionChanges,
+  type SessionStore,
+  type StoredPublish,
+  type StoredPublishProgress,
+  type StoredSession,
+  type StoredSubscription,
+} from "@hbmqtt/client";
 
 const PIECE_BYTES = 60_000;
 const MOST_MUTATIONS = 400;
@@ -174,4 +185,19 @@ class Batch {
     this.#operation = this.#kv.atomic();
     this.#mutations = this.#bytes = 0;
   }
+}
+
+if (import.meta.main) {
+  const [uri = "mqtt://localhost:1883", path = "kv.db"] = Deno.args;
+  using kv = await Deno.openKv(path);
+  await using client = new MQTTClient({
+    clientId: "example-kv-store",
+    config: { cleansession: false },
+    store: new KvSessionStore(kv),
+  });
+  await client.connect(uri);
+  console.log(`${client.pending.length} publishes of the last run to be completed`);
+  await client.drained();
+  await client.publish("example/kv", "hello", { qos: QOS_2 });
+  console.log("published");
 }

@@ -5,18 +5,19 @@ import { generateClientId } from "./client_id.ts";
 import type { ClientConfig } from "./config/client_config.ts";
 import { checkConfig, resolveConfig, type ResolvedConfig, summarizeConfig } from "./config/config.ts";
 import { loadConfig } from "./config/config_file.ts";
-import { ClientError } from "./errors.ts";
+import { ClientError, RejectedError } from "./errors.ts";
 import type { ApplicationMessage } from "./message.ts";
 import { withoutSecrets } from "./observe/packet_log.ts";
 import type { Stats } from "./observe/stats.ts";
 import type { ConnackPacket, Packet, PublishPacket, QoS, SubscriptionRequest, WillPacket } from "./packets.ts";
 import { NO_PROPERTIES, type Properties, propertiesFault, type PropertiesOwner } from "./properties.ts";
-import { isReasonCodeOf } from "./reason_codes.ts";
+import { CLIENT_DISCONNECTS, describeReason } from "./reason_codes.ts";
 import { type AuthHandler, type ConnectPlan, type Credentials, Driver } from "./shell/driver.ts";
 import type { MessageHandler } from "./shell/inbox.ts";
-import { stringFault, topicFault, topicFilterFault, utf8Length } from "./topic.ts";
+import { type RequestHandler, type Responder, RouteResponder } from "./shell/responder.ts";
 import type { SessionStore } from "./store/session_store.ts";
 import { SqliteSessionStore } from "./store/sqlite_session_store.ts";
+import { filterOfShare, stringFault, topicFault, topicFilterFault, utf8Length } from "./topic.ts";
 import { type Endpoint, parseEndpoint } from "./transport/endpoint.ts";
 import { type ExtraHeaders, transportOpener } from "./transport/open.ts";
 import type { OpenTransport } from "./transport/transport.ts";
@@ -84,12 +85,12 @@ export interface DisconnectOptions {
    */
   drain?: number;
   /**
-   * The reason code that the broker is told (MQTT 5.0): 0, or 4 to have the will published.
+   * The reason code that the broker is told (MQTT 5.0): 0, 4 to have the will published, or another that a client may give.
    *
    * @default {0}
    */
   reasonCode?: number;
-  /** Properties of DISCONNECT (MQTT 5.0). */
+  /** Properties of DISCONNECT (MQTT 5.0). `sessionExpiryInterval` takes the place of `session_expiry_interval`, unless that is 0 or absent. */
   properties?: Properties;
 }
 
@@ -157,6 +158,42 @@ export interface MessagesOptions {
   signal?: AbortSignal;
 }
 
+/** How to request. */
+export interface RequestOptions extends SignalOptions {
+  /**
+   * How long to wait for the response, in seconds, 0 or more; by default without end. It counts from the call, whatever the request has to
+   * wait for.
+   */
+  timeout?: number;
+  /** The Quality of Service of the request. By default that of the topic in the configuration (`topics`), else `default_qos`. */
+  qos?: QoS;
+  /**
+   * Properties of the request (MQTT 5.0). `responseTopic` is where the response is to come, by default a topic of the client's own, and
+   * has to be given in MQTT 3.1.1; `correlationData` is what tells it apart, 16 random bytes by default.
+   */
+  properties?: Properties;
+}
+
+/** How to respond. */
+export interface RespondOptions extends SignalOptions {
+  /**
+   * The highest QoS to receive requests with; a response has the QoS that its request was received with.
+   *
+   * @default {2}
+   */
+  qos?: QoS;
+  /**
+   * How many requests are handled at a time, 1 or more.
+   *
+   * @default {1}
+   */
+  concurrency?: number;
+  /** Where to respond to a request that does not say it, as none does in MQTT 3.1.1. By default there is no response to such a one. */
+  responseTopic?: string | ((request: ApplicationMessage) => string | undefined);
+  /** Properties of SUBSCRIBE (MQTT 5.0). */
+  properties?: Properties;
+}
+
 /** What the broker answered to the last CONNECT. */
 export interface ConnackInfo {
   /** The return code (3.1.1) or reason code (5.0), 0: accepted. */
@@ -181,7 +218,7 @@ export interface ConnectEventDetail {
 export interface DisconnectEventDetail {
   /** What broke the link; `undefined` after `disconnect()`. */
   error: unknown;
-  /** The reason code of the broker's DISCONNECT or of its breach of the protocol, if that was it. */
+  /** The reason code of the broker's DISCONNECT, of its breach of the protocol or of its refusal to restore the connection, if that was it. */
   reasonCode: number | undefined;
   /** Whether the client is about to reconnect. */
   willReconnect: boolean;
@@ -435,7 +472,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * `ClientError`, iterators are done. Messages received by then can still be taken. Stops a reconnection. Does nothing when there is nothing to end.
    * A session store keeps the publishes that reject so; the next {@linkcode connect} goes on with them.
    *
-   * @throws {RangeError} If `drain` is negative, or the reason code not one that a client may give.
+   * @throws {RangeError} If `drain` is negative, the reason code not one that a client may give, or `sessionExpiryInterval` one that it may not.
    * @throws {TypeError} If a property cannot be sent.
    * @see MQTT 3.1.1, §3.14; MQTT 5.0, §3.14
    */
@@ -443,10 +480,13 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
     return guard(async () => {
       const { drain = 5, reasonCode = 0, properties = NO_PROPERTIES } = options;
       checkSeconds("drain", drain);
-      if (!isReasonCodeOf("DISCONNECT", reasonCode)) {
-        throw new RangeError(`Cannot disconnect: ${show(reasonCode)} is no reason code of DISCONNECT`);
+      if (!CLIENT_DISCONNECTS.has(reasonCode)) {
+        throw new RangeError(`Cannot disconnect: ${show(reasonCode)} is no reason code that a client may give`);
       }
       checkProperties("disconnect", "DISCONNECT", properties);
+      if (properties.sessionExpiryInterval && !this.#config.session_expiry_interval) { // [MQTT5-3.14.2-2]
+        throw new RangeError("Cannot disconnect: sessionExpiryInterval must be 0 without a session_expiry_interval");
+      }
       await this.#driver.disconnect(drain, reasonCode, properties);
     });
   }
@@ -515,12 +555,13 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @param topic 1…65,535 bytes, no wildcards
    * @param message bytes, which are not copied and must not change before the promise settles, or a string, sent as UTF-8
    * @returns the message with the packets of its flow: for QoS 0 once it is handed to the transport, for QoS 1 on PUBACK, for QoS 2 on PUBCOMP
-   * @throws {TypeError} If the topic is no topic name, or the message neither bytes nor a string.
+   * @throws {TypeError} If the topic is no topic name, the message neither bytes nor a string, or a property cannot be sent.
    * @throws {RangeError} If the QoS is not 0, 1 or 2, or the message is longer than a packet can be, 256 MiB.
-   * @throws {ClientError} If the client is not connected or ends first, the offline queue is full, or the connection breaks `max_publish_attempts` times on it.
+   * @throws {ClientError} If the client is not connected or ends first, the broker cannot take the message (MQTT 5.0), the message expires
+   * before it is sent (MQTT 5.0), the offline queue is full, or the connection breaks `max_publish_attempts` times on it.
    * @throws {RejectedError} If the broker rejects it (MQTT 5.0).
    * @throws The signal's reason, if it aborts.
-   * @see MQTT 3.1.1, §3.3, §4.3
+   * @see MQTT 3.1.1, §3.3, §4.3; MQTT 5.0, §3.3, §4.3
    */
   publish(topic: string, message: Uint8Array | string, options: PublishOptions = {}): Promise<ApplicationMessage> {
     let packet;
@@ -677,6 +718,103 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   }
 
   /**
+   * Sends a request, and gives its response (MQTT 5.0): the message that comes on the response topic with the correlation data of the
+   * request.
+   *
+   * The response topic is subscribed to before the first request and stays so, over reconnections too. It is one of the client's own (below
+   * the broker's Response Information, where there is one) unless `properties.responseTopic` names another. All messages that come on
+   * a response topic are responses, which the client acknowledges itself: they go neither to {@linkcode onmessage}, {@linkcode deliverMessage} nor
+   * {@linkcode messages}, and those that no request waits for are dropped.
+   *
+   * In MQTT 3.1.1, where neither response topic nor correlation data are sent, the application names a topic that the responder knows to respond
+   * on, and the next message on it is the response to the oldest request for it: give each kind of request a response topic of its own, and another
+   * one to requests after one that got no response in time.
+   *
+   * ```ts ignore
+   * const response = await client.request("kitchen/thermostat/get", "target", { timeout: 5 });
+   * console.log(response.text());
+   * ```
+   *
+   * @param topic where the responder listens, as for {@linkcode publish}
+   * @param message bytes, which are not copied and must not change before the promise settles, or a string, sent as UTF-8
+   * @throws {DOMException} `TimeoutError` If no response comes in time.
+   * @throws {TypeError} If the topic or the response topic is no topic name, or the message neither bytes nor a string.
+   * @throws {RangeError} If the QoS is not 0, 1 or 2, `timeout` is negative, or the message is longer than a packet can be.
+   * @throws {ClientError} If the client is not connected or ends first, no response topic is named in MQTT 3.1.1, or the request cannot be published.
+   * @throws {RejectedError} If the broker rejects the request or the subscription to the response topic.
+   * @throws The signal's reason, if it aborts.
+   * @see MQTT 5.0, §4.10
+   */
+  request(topic: string, message: Uint8Array | string, options: RequestOptions = {}): Promise<ApplicationMessage> {
+    return guard(async () => {
+      const { timeout, signal, qos, properties } = options;
+      if (timeout !== undefined) checkSeconds("timeout", timeout);
+      const packet = this.#publishPacket(topic, message, { qos, retain: false, properties });
+      if (properties?.responseTopic !== undefined) checkResponseTopic(properties.responseTopic);
+      if (this.#driver.state === "idle") return await this.#driver.refuse();
+      return await this.#driver.requester.request(packet, timeout, signal);
+    });
+  }
+
+  /**
+   * Subscribes to a topic filter, and answers the requests that come there (MQTT 5.0): what the handler gives for each is published to its
+   * response topic, with its correlation data and its QoS. It goes on over reconnections, until the responder is stopped or the client ends.
+   *
+   * Requests are handled one at a time and in order, each when the one before is answered and the response acknowledged, or `concurrency` at a
+   * time. Like those of {@linkcode messages}, they go neither to {@linkcode onmessage} nor to {@linkcode deliverMessage}. With
+   * `manual_ack` a request is acknowledged when the response was published, so that another responder gets it where this one is
+   * killed. `$share/group/filter` shares the requests between responders.
+   *
+   * What the handler throws is reported as an uncaught error, as that of {@linkcode onmessage} is, and there is no response; a response that the
+   * broker does not take is dropped. A request without a response topic is handled, too.
+   *
+   * ```ts ignore
+   * await using responder = await client.respond("kitchen/thermostat/get", (request) => settings.get(request.text()));
+   * ```
+   *
+   * @param filter a topic filter
+   * @param handler gives the response: its content, that and properties, or nothing for an empty response
+   * @returns what stops it, once the broker has granted the subscription
+   * @throws {TypeError} If the filter is malformed, the handler no function, or the response topic no topic name.
+   * @throws {RangeError} If the QoS is not 0, 1 or 2, or `concurrency` not a whole number of at least 1.
+   * @throws {ClientError} If the client is not connected or ends first.
+   * @throws {RejectedError} If the broker refuses the subscription.
+   * @throws The signal's reason, if it aborts before the subscription is granted; afterwards the signal does nothing.
+   * @see MQTT 5.0, §4.10
+   */
+  respond(filter: string, handler: RequestHandler, options: RespondOptions = {}): Promise<Responder> {
+    return guard(async () => {
+      const { qos = 2, concurrency = 1, responseTopic, properties, signal } = options;
+      if (typeof handler !== "function") throw new TypeError(`handler must be a function, not ${typeName(handler)}`);
+      if (!(Number.isInteger(concurrency) && concurrency >= 1)) {
+        throw new RangeError(`concurrency must be a whole number of at least 1, not ${show(concurrency)}`);
+      }
+      if (typeof responseTopic === "string") this.#checkTopic(responseTopic);
+      checkFilter("respond to", filter);
+      const requests = this.#driver.inbox.route(filter);
+      try {
+        const [reasonCode] = await this.subscribe(filter, qos, { properties, signal });
+        if (reasonCode >= 0x80) {
+          const reason = describeReason(reasonCode, undefined);
+          throw new RejectedError(`The broker refused the subscription to ${show(filter)}: ${reason}`, reasonCode);
+        }
+      } catch (error) {
+        await requests.return?.();
+        throw error;
+      }
+      return new RouteResponder(requests, {
+        handler,
+        concurrency,
+        responseTopic: (request) =>
+          request.properties.responseTopic ??
+            (typeof responseTopic === "function" ? responseTopic(request) : responseTopic),
+        publish: (topic, payload, options) => this.publish(topic, payload, options),
+        unsubscribe: () => this.unsubscribe(filter),
+      });
+    });
+  }
+
+  /**
    * Takes messages as they come, one at a time and in order; a promise that it returns is waited for. What it throws is reported as an
    * uncaught error, as that of an event listener is. While it is `null` messages are queued.
    */
@@ -798,6 +936,12 @@ function subscriptionRequest(entry: unknown): SubscriptionRequest {
       `Cannot subscribe to ${show(filter)}: retainHandling must be 0, 1 or 2, not ${show(retainHandling)}`,
     );
   }
+  if (typeof noLocal !== "boolean" || typeof retainAsPublished !== "boolean") {
+    throw new TypeError(`Cannot subscribe to ${show(filter)}: noLocal and retainAsPublished must be true or false`);
+  }
+  if (noLocal && filterOfShare(filter) !== filter) { // [MQTT5-3.8.3-4]
+    throw new TypeError(`Cannot subscribe to ${show(filter)}: a shared subscription cannot have noLocal`);
+  }
   return { topicFilter: filter, qos, noLocal, retainAsPublished, retainHandling };
 }
 
@@ -806,6 +950,11 @@ function checkFilter(what: string, filter: unknown): void {
     ? topicFilterFault(filter)
     : `a topic filter must be a string, not ${typeName(filter)}`;
   if (fault !== undefined) throw new TypeError(`Cannot ${what} ${show(filter)}: ${fault}`);
+}
+
+function checkResponseTopic(topic: string): void {
+  const fault = filterOfShare(topic) === topic ? topicFilterFault(topic) : "it stands for a shared subscription";
+  if (fault !== undefined) throw new TypeError(`Cannot receive responses on ${show(topic)}: ${fault}`);
 }
 
 function checkProperties(what: string, owner: PropertiesOwner, properties: unknown): void {
@@ -854,6 +1003,7 @@ function connectProperties(config: ResolvedConfig): Properties {
     receiveMaximum: config.receive_maximum,
     maximumPacketSize: config.maximum_packet_size,
     topicAliasMaximum: config.topic_alias_maximum,
+    requestResponseInformation: config.request_response_information ? 1 : undefined,
     userProperties: config.user_properties,
     authenticationMethod: config.authentication_method,
     authenticationData: typeof data === "string" ? encoder.encode(data) : data,

@@ -51,7 +51,7 @@ export class ConnectError extends ClientError {
 
 /** What the broker said when it ended the connection (MQTT 5.0), beside the message. */
 export interface ConnectionLostErrorOptions extends ErrorOptions {
-  /** The reason code of its DISCONNECT. */
+  /** The reason code of its DISCONNECT, breach of the protocol or refusal. */
   reasonCode?: number;
   /** Another broker to use. */
   serverReference?: string;
@@ -63,7 +63,10 @@ export interface ConnectionLostErrorOptions extends ErrorOptions {
 export class ConnectionLostError extends ClientError {
   /** The name of the class. */
   override name = "ConnectionLostError";
-  /** The reason code of the DISCONNECT by which the broker ended the connection (MQTT 5.0); `undefined` when none came. */
+  /**
+   * The reason code that says why: of the DISCONNECT by which the broker ended the connection (MQTT 5.0), of its breach of the protocol, or
+   * of its refusal of the last attempt to restore the connection; `undefined` when there is none.
+   */
   readonly reasonCode: number | undefined;
   /** The other broker that the broker named in it (MQTT 5.0). */
   readonly serverReference: string | undefined;

@@ -70,6 +70,11 @@ export const RECEIVE_MAXIMUM_EXCEEDED = 0x93;
 export const PACKET_TOO_LARGE = 0x95;
 export const PAYLOAD_FORMAT_INVALID = 0x99;
 
+/** The codes of DISCONNECT that a client may send (MQTT 5.0, §3.14.2.1); the others are for a broker. */
+export const CLIENT_DISCONNECTS: ReadonlySet<number> = new Set(
+  [0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99],
+);
+
 /** Gives a code as people read it: `Not authorized (0x87)`. */
 export function describeReasonCode(reasonCode: number): string {
   const hex = `0x${reasonCode.toString(16).toUpperCase().padStart(2, "0")}`;

@@ -1,20 +1,18 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { MQTTClient, QOS_2 } from "../mod.ts";
-import { type Outcome, runChild } from "./client/child.ts";
+import { join } from "node:path";
+import { MQTTClient, QOS_1, QOS_2, SqliteSessionStore } from "../mod.ts";
+import { type Outcome, runChild, runExample, startExample } from "./client/child.ts";
 import { brokerTest } from "./helpers/brokers.ts";
 import { startEmbeddedBroker } from "./helpers/embedded_broker.ts";
 
-/** Runs an example with exactly the permissions that the comment at its top names, for another broker. */
-async function runExample(name: string, uri: string, ...args: string[]): Promise<Outcome> {
-  const path = `examples/${name}.ts`;
-  return await runChild(path, await permissions(path, new URL(uri).host), uri, ...args);
-}
-
-async function permissions(path: string, host: string): Promise<string[]> {
-  const source = await Deno.readTextFile(new URL(`../${path}`, import.meta.url));
-  const command = new RegExp(`^//   deno run (.*) ${path} mqtt://localhost:1883$`, "m").exec(source);
-  if (command === null) throw new Error(`${path} does not say how it is run`);
-  return command[1].replaceAll("localhost:1883", host).split(" ");
+/** Gives the path of a database of the test's own, which is in a folder that is removed. */
+async function databaseTest(work: (path: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "example-" });
+  try {
+    await work(join(folder, "example.db"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 function exampleTest(name: string, sentence: string, work: (uri: string) => Promise<void>): void {
@@ -86,6 +84,62 @@ exampleTest("manual_ack", "acknowledges every message, so that none comes again"
   }
 });
 
+exampleTest("outbox", "tells of each order that it takes, and of no other", (uri) =>
+  databaseTest(async (path) => {
+    await using client = new MQTTClient();
+    await client.connect(uri);
+    await client.subscribe("example/orders", QOS_2);
+    const stdout = [
+      "0 left to tell of",
+      "ordered tea",
+      "cannot order \"\": CHECK constraint failed: item <> ''",
+      "ordered milk",
+      "",
+    ].join("\n");
+    for (let run = 0; run < 2; run++) {
+      assertEquals(await runExample("outbox", uri, path), { code: 0, stdout, stderr: "" });
+    }
+    const told: unknown[] = [];
+    while (told.length < 4) told.push((await client.deliverMessage(10)).json());
+    assertEquals(told, ["tea", "milk", "tea", "milk"].map((item, i) => ({ id: i + 1, item })));
+    using store = new SqliteSessionStore(path);
+    assertEquals(store.database.prepare("SELECT id, item FROM orders").all().map((row) => ({ ...row })), told);
+  }));
+
+exampleTest("kv_store", "keeps the session of a client", (uri) =>
+  databaseTest(async (path) => {
+    for (let run = 0; run < 2; run++) {
+      assertEquals(await runExample("kv_store", uri, path), {
+        code: 0,
+        stdout: "0 publishes of the last run to be completed\npublished\n",
+        stderr: "",
+      });
+    }
+  }));
+
+// The embedded broker begins a message anew that it has just released.
+brokerTest(
+  "examples/inbox.ts records each order once, also one that comes twice",
+  {},
+  (broker) =>
+    databaseTest(async (path) => {
+      const uri = broker.uris.mqtt;
+      assertEquals(await runExample("inbox", uri, path, "0"), { code: 0, stdout: "", stderr: "" });
+      await using client = new MQTTClient();
+      await client.connect(uri);
+      for (const order of [{ id: 1, item: "tea" }, { id: 2, item: "milk" }, { id: 1, item: "tea" }]) {
+        await client.publish("example/orders", JSON.stringify(order), { qos: QOS_2 });
+      }
+      const lines = ["recorded order 1: tea", "recorded order 2: milk", "order 1 was recorded already"];
+      assertEquals(await runExample("inbox", uri, path, "2"), {
+        code: 0,
+        stdout: `${lines.slice(0, 2).join("\n")}\n`,
+        stderr: "",
+      });
+      assertEquals(await runExample("inbox", uri, path, "1"), { code: 0, stdout: `${lines[2]}\n`, stderr: "" });
+    }),
+);
+
 brokerTest(
   "examples/subscriber.ts prints messages of the broker about itself",
   { config: ["sys_interval 1"] },
@@ -99,6 +153,41 @@ brokerTest(
     }
   },
 );
+
+brokerTest("examples/request.ts prints what examples/respond.ts answers", {}, async (broker) => {
+  await using responder = await startExample("respond", broker.uris.mqtt, "2");
+  const outcome = await runExample("request", broker.uris.mqtt, "one", "two");
+  assertEquals(outcome, { code: 0, stdout: "one => ONE\ntwo => TWO\n", stderr: "" });
+  assertEquals(await responder.ended(), 0);
+});
+
+brokerTest("examples/worker_pool.ts does every job, though a worker is killed amid its own", {}, async (broker) => {
+  const uri = broker.uris.mqtt;
+  const jobs = Array.from({ length: 24 }, (_, i) => `${i}`);
+  await using client = new MQTTClient();
+  await client.connect(uri);
+  await client.subscribe("example/results/#", QOS_1);
+  await using victim = await startExample("worker_pool", uri, "a", "0.1");
+  await using _second = await startExample("worker_pool", uri, "b", "0.1");
+  await using _third = await startExample("worker_pool", uri, "c", "0.1");
+  await Promise.all(jobs.map((job) => client.publish(`example/jobs/${job}`, job, { qos: QOS_1 })));
+  const processesOf = new Map<string, Set<number>>([["a", new Set()], ["b", new Set()], ["c", new Set()]]);
+  const done = new Set<string>();
+  let killed = false;
+  await using stack = new AsyncDisposableStack();
+  while (done.size < jobs.length) {
+    const text = (await client.deliverMessage(20)).text();
+    const [, job, worker, process] = /^(\d+) done by (\w), process (\d+)$/.exec(text) ?? [];
+    done.add(job);
+    processesOf.get(worker)?.add(Number(process));
+    if (Number(process) !== victim.pid || killed) continue;
+    killed = true;
+    await victim.kill(); // It has begun the next job.
+    stack.use(await startExample("worker_pool", uri, "a", "0.1"));
+  }
+  assertEquals([...done].toSorted(), jobs.toSorted());
+  assertEquals([...processesOf.values()].map((processes) => processes.size), [2, 1, 1]);
+});
 
 Deno.test("tools/demo.ts shows the packets of QoS 0, 1 and 2, with a broker of its own", async () => {
   const outcome = await runChild("tools/demo.ts", ["-A"]);

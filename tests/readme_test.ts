@@ -16,44 +16,69 @@ function ring(text: string) {
 }
 `;
 
-/** Gives the first example of the README as a program for another broker, with the address of the module. */
-async function firstExample(uri: string): Promise<string> {
+/** Gives the first example of the README that holds a text, as a program for another broker, with the address of the module. */
+async function example(text: string, uri: string): Promise<string> {
   const readme = await Deno.readTextFile(join(ROOT, "README.md"));
-  const code = /^```ts\n([^]*?)^```$/m.exec(readme)?.[1];
-  if (code === undefined) throw new Error("README.md has no example");
-  const host = new URL(uri).host;
+  const examples = [...readme.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code]) => code);
+  const code = examples.find((code) => code.includes(text));
+  if (code === undefined) throw new Error(`README.md has no example with ${text}`);
   return code
     .replace('"@hbmqtt/client"', JSON.stringify(new URL("../mod.ts", import.meta.url)))
-    .replace("localhost:1883", host) + SURROUNDINGS;
+    .replace("localhost:1883", new URL(uri).host);
 }
+
+/** Checks the types of a program and runs it in a folder of its own. Gives how it ended and what it printed, piece by piece. */
+async function run(
+  code: string,
+  permissions: string[],
+  printed: (text: string) => void = () => {},
+): Promise<[Deno.CommandStatus, string]> {
+  const folder = await Deno.makeTempDir({ prefix: "readme-" });
+  try {
+    await Deno.writeTextFile(join(folder, "example.ts"), code);
+    const flags = [...await stdFlags(), `--config=${join(ROOT, "deno.json")}`, ...permissions];
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--check", "--quiet", "--no-prompt", "--cached-only", ...flags, "example.ts"],
+      cwd: folder,
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    let output = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      output += text;
+      printed(text);
+    }
+    return [await child.status, output];
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const SUCCESS: Deno.CommandStatus = { success: true, code: 0, signal: null };
 
 Deno.test("The first example of README.md passes the type checks, and does what it says", async () => {
   await using broker = await startEmbeddedBroker();
   await using client = new MQTTClient();
   await client.connect(broker.uri);
-  const path = await Deno.makeTempFile({ suffix: ".ts" });
-  try {
-    await Deno.writeTextFile(path, await firstExample(broker.uri));
-    const flags = [
-      ...await stdFlags(),
-      `--config=${join(ROOT, "deno.json")}`,
-      `--allow-net=${new URL(broker.uri).host}`,
-    ];
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--check", "--quiet", "--no-prompt", "--cached-only", ...flags, path],
-      env: { NO_COLOR: "1" },
-      stdin: "null",
-      stdout: "piped",
-    }).spawn();
-    const output: string[] = [];
-    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-      if (output.push(text) === 1) await client.publish("alarm/fire", "fire!", { qos: QOS_2 });
-    }
-    assertEquals([await child.status, output.join("")], [
-      { success: true, code: 0, signal: null },
-      "home/kitchen/temperature 21.5\nfire!\n",
-    ]);
-  } finally {
-    await Deno.remove(path);
-  }
+  let pieces = 0;
+  const outcome = await run(
+    await example("messages(", broker.uri) + SURROUNDINGS,
+    [`--allow-net=${new URL(broker.uri).host}`],
+    () => {
+      if (++pieces === 1) client.publish("alarm/fire", "fire!", { qos: QOS_2 });
+    },
+  );
+  assertEquals(outcome, [SUCCESS, "home/kitchen/temperature 21.5\nfire!\n"]);
+});
+
+Deno.test("The example of README.md with a session on disk passes the type checks, and does what it says", async () => {
+  await using broker = await startEmbeddedBroker();
+  await using client = new MQTTClient();
+  await client.connect(broker.uri);
+  await client.subscribe("orders", QOS_2);
+  const host = new URL(broker.uri).host;
+  const permissions = [`--allow-net=${host}`, "--allow-read=shop.db", "--allow-write=shop.db"];
+  assertEquals(await run(await example("SqliteSessionStore", broker.uri), permissions), [SUCCESS, "[]\n"]);
+  assertEquals((await client.deliverMessage(10)).text(), "tea");
 });

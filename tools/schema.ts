@@ -10,6 +10,7 @@ import {
   type FieldTable,
   type NumberField,
 } from "../src/config/fields.ts";
+import { withMarked } from "./marked.ts";
 
 type Schema = Record<string, unknown>;
 
@@ -110,10 +111,8 @@ function textSchema(format: string): Schema {
 }
 
 /** Gives the text of README.md with the table as it should be. */
-export async function withTable(readme: string): Promise<string> {
-  const parts = /^(.*<!-- config:begin -->\n)(?:.*\n)?(<!-- config:end -->.*)$/s.exec(readme);
-  if (parts === null) throw new Error("README.md has no <!-- config:begin --> and <!-- config:end -->");
-  return `${parts[1]}\n${await formatted(tableText())}\n${parts[2]}`;
+export function withTable(readme: string): Promise<string> {
+  return withMarked(readme, "config", tableText());
 }
 
 function tableText(): string {
@@ -141,20 +140,4 @@ function valueOf(field: Field): string {
 function meaningOf(field: Field): string {
   const zero = field.kind === "number" && field.zero ? ` 0 ${field.zero}.` : "";
   return field.sentence + zero;
-}
-
-/** Writes Markdown as `deno fmt` wants it. */
-async function formatted(markdown: string): Promise<string> {
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--ext=md", "--line-width=120", "-"],
-    stdin: "piped",
-    stdout: "piped",
-  });
-  const process = command.spawn();
-  const writer = process.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(markdown));
-  await writer.close();
-  const { success, stdout } = await process.output();
-  if (!success) throw new Error("deno fmt failed");
-  return new TextDecoder().decode(stdout);
 }

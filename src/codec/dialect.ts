@@ -21,6 +21,8 @@ export interface Dialect {
   readonly hasReasons: boolean;
   /** Whether SUBSCRIBE may hold an identifier, which the messages carry. */
   readonly hasSubscriptionIdentifiers: boolean;
+  /** Whether PUBLISH may hold a response topic and correlation data. */
+  readonly hasResponseTopics: boolean;
   /** Whether UNSUBACK holds a code for each topic filter. */
   readonly hasUnsubackCodes: boolean;
   /** Whether Remaining Length may take more bytes than it need. */

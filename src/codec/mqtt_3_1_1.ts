@@ -8,6 +8,7 @@ export const MQTT_3_1_1: Dialect = {
   hasAuth: false,
   hasReasons: false,
   hasSubscriptionIdentifiers: false,
+  hasResponseTopics: false,
   hasUnsubackCodes: false,
   allowsLongLength: true, // §2.2.3 does not forbid it
   allowsPasswordAlone: false, // [MQTT-3.1.2-22]

@@ -15,6 +15,7 @@ export const MQTT_5_0: Dialect = {
   hasAuth: true,
   hasReasons: true,
   hasSubscriptionIdentifiers: true,
+  hasResponseTopics: true,
   hasUnsubackCodes: true,
   allowsLongLength: false, // [MQTT5-1.5.5-1]
   allowsPasswordAlone: true, // §3.1.2.9

@@ -1,11 +1,18 @@
 /** A topic name, and the bytes it was decoded from. */
 interface Entry {
   bytes: Uint8Array;
+  hash: number;
   topic: string;
 }
 
-/** How many topics are remembered; a topic that falls on another's place takes it. */
-const PLACES = 1024;
+/** The table begins with so many places, and grows as it gets half full. */
+const FIRST_PLACES = 64;
+
+/** So many topics are remembered before it begins anew. */
+const REMEMBERED = 16_384;
+
+/** A topic is looked for in so many places, from that of its hash on: a broker may choose topics whose hashes collide. */
+const PROBED = 8;
 
 /** A longer topic is not remembered. */
 const LONGEST = 128;
@@ -14,22 +21,46 @@ const LONGEST = 128;
 export class TopicCache {
   #last: Entry | undefined;
   #entries: (Entry | undefined)[] = [];
+  #size = 0;
 
   get(bytes: Uint8Array, start: number, end: number): string | undefined {
     const last = this.#last;
     if (last !== undefined && equal(last.bytes, bytes, start, end)) return last.topic;
-    const entry = this.#entries[place(bytes, start, end)];
-    if (entry === undefined || !equal(entry.bytes, bytes, start, end)) return undefined;
-    this.#last = entry;
-    return entry.topic;
+    if (this.#size === 0) return undefined;
+    const entries = this.#entries, mask = entries.length - 1;
+    const first = hash(bytes, start, end);
+    for (let i = 0; i < PROBED; i++) {
+      const entry = entries[first + i & mask];
+      if (entry === undefined) return undefined;
+      if (!equal(entry.bytes, bytes, start, end)) continue;
+      this.#last = entry;
+      return entry.topic;
+    }
   }
 
   put(bytes: Uint8Array, start: number, end: number, topic: string): void {
     const length = end - start;
     if (length === 0 || length > LONGEST) return;
-    this.#last = { bytes: bytes.slice(start, end), topic };
-    if (this.#entries.length === 0) this.#entries = new Array(PLACES).fill(undefined);
-    this.#entries[place(bytes, start, end)] = this.#last;
+    if (this.#size === REMEMBERED) {
+      this.#entries.fill(undefined);
+      this.#size = 0;
+    } else if (2 * this.#size >= this.#entries.length) this.#grow();
+    this.#last = { bytes: bytes.slice(start, end), hash: hash(bytes, start, end), topic };
+    this.#insert(this.#last);
+    this.#size++;
+  }
+
+  #grow(): void {
+    const entries = this.#entries;
+    this.#entries = new Array(Math.max(FIRST_PLACES, 2 * entries.length)).fill(undefined);
+    for (const entry of entries) if (entry !== undefined) this.#insert(entry);
+  }
+
+  #insert(entry: Entry): void {
+    const mask = this.#entries.length - 1;
+    let i = 0;
+    while (i < PROBED && this.#entries[entry.hash + i & mask] !== undefined) i++;
+    this.#entries[entry.hash + (i < PROBED ? i : 0) & mask] = entry;
   }
 }
 
@@ -40,8 +71,8 @@ function equal(known: Uint8Array, bytes: Uint8Array, start: number, end: number)
   return true;
 }
 
-function place(bytes: Uint8Array, start: number, end: number): number {
+function hash(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5;
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193);
-  return (hash ^ hash >>> 16) & PLACES - 1;
+  return hash ^ hash >>> 16;
 }

@@ -1,7 +1,7 @@
 const encoder = new TextEncoder();
 
 /** How many topics are remembered, before it begins anew. */
-const REMEMBERED = 1024;
+const REMEMBERED = 16_384;
 
 /** A longer topic is not remembered, in UTF-16 units. */
 const LONGEST = 128;

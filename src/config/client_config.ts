@@ -209,6 +209,12 @@ export interface ClientConfig {
    * @default {false}
    */
   check_payload_format?: boolean;
+  /**
+   * Whether the broker is asked for Response Information, which the response topics of requests then begin with (MQTT 5.0).
+   *
+   * @default {false}
+   */
+  request_response_information?: boolean;
   /** Names and values for the broker, in order; a list may repeat names (MQTT 5.0). */
   user_properties?: UserProperties;
   /** The name of the method of enhanced authentication (MQTT 5.0). */

@@ -484,6 +484,12 @@ export const FIELDS = {
     sentence:
       "Whether a received payload that is said to be UTF-8 must be, or else the connection is ended (MQTT 5.0).",
   },
+  request_response_information: {
+    kind: "boolean",
+    default: false,
+    sentence:
+      "Whether the broker is asked for Response Information, which the response topics of requests then begin with (MQTT 5.0).",
+  },
   user_properties: {
     kind: "pairs",
     sentence: "Names and values for the broker, in order; a list may repeat names (MQTT 5.0).",

@@ -66,6 +66,8 @@ export class PublishFlow extends Flow<ApplicationMessage> {
 /** A SUBSCRIBE on its way. */
 export class SubscribeFlow extends Flow<number[]> {
   packet: SubscribePacket;
+  /** How many times it was sent. */
+  attempts = 0;
   /** Whether it restores what a lost session held; nobody called for it. */
   readonly restores: boolean;
 
@@ -84,6 +86,8 @@ export class SubscribeFlow extends Flow<number[]> {
 /** An UNSUBSCRIBE on its way. */
 export class UnsubscribeFlow extends Flow<number[]> {
   packet: UnsubscribePacket;
+  /** How many times it was sent. */
+  attempts = 0;
 
   constructor(packet: UnsubscribePacket) {
     super();

@@ -1,4 +1,4 @@
-import type { PublishPacket, SubscribePacket } from "../packets.ts";
+import type { PublishPacket, SubscribePacket, UnsubscribePacket } from "../packets.ts";
 import { NO_PROPERTIES, type Properties } from "../properties.ts";
 import type { Effects } from "./effects.ts";
 
@@ -32,7 +32,7 @@ export class Limits {
   }
 
   /** How many bytes more a packet may be; negative where it is too large. */
-  roomFor(packet: PublishPacket | SubscribePacket): number {
+  roomFor(packet: PublishPacket | SubscribePacket | UnsubscribePacket): number {
     const { maximumPacketSize } = this.#properties;
     return maximumPacketSize === undefined ? Infinity : maximumPacketSize - this.#effects.sizeOf(packet);
   }
@@ -63,7 +63,12 @@ export class Limits {
     return this.#sizeFault(packet);
   }
 
-  #sizeFault(packet: PublishPacket | SubscribePacket): string | undefined { // [MQTT5-3.2.2-15]
+  /** Says why the broker cannot take an UNSUBSCRIBE, `undefined` when it can. */
+  unsubscribeFault(packet: UnsubscribePacket): string | undefined {
+    return this.#sizeFault(packet);
+  }
+
+  #sizeFault(packet: PublishPacket | SubscribePacket | UnsubscribePacket): string | undefined { // [MQTT5-3.2.2-15]
     const excess = -this.roomFor(packet);
     if (excess <= 0) return undefined;
     const { maximumPacketSize = 0 } = this.#properties;

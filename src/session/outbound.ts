@@ -301,24 +301,28 @@ export class Outbound {
         this.#queued--;
         this.#queuedBytes -= flow.size;
       }
-      if (flow.packet.packetId === 0 && !this.#isWorthSending(flow, now)) continue;
+      if (!isReleased(flow) && !this.#isWorthSending(flow, now)) continue;
       this.#transmit(flow);
       if (flow.packet.qos === 0 && flow.state === "settled") flow.settle(flow.message);
     }
   }
 
-  /** Checks a message that has waited before it is sent; one that must not be fails. */
+  /** Checks a message that has waited before it is sent; one that must not be fails. What the broker may know already does not expire. */
   #isWorthSending(flow: PublishFlow, now: number): boolean {
-    const { packet, expiresAt } = flow;
+    const { packet } = flow;
     const fault = this.#limits.publishFault(packet);
+    const expiresAt = packet.packetId === 0 ? flow.expiresAt : Infinity;
     if (fault === undefined && expiresAt === Infinity) return true;
     if (fault !== undefined || expiresAt <= now) {
       flow.state = "settled";
       this.#effects.publishChanged(flow);
+      this.#identifiers.free(packet.packetId);
       flow.fail(fault === undefined ? expiredError(packet) : refused(packet, fault));
       return false;
     }
-    const messageExpiryInterval = Math.ceil(expiresAt - now);
+    // The clock of the caller may be behind the one that the message was published by.
+    const { messageExpiryInterval: before = Infinity } = packet.properties;
+    const messageExpiryInterval = Math.min(before, Math.ceil(expiresAt - now));
     flow.message.publishPacket = { ...packet, properties: { ...packet.properties, messageExpiryInterval } };
     return true;
   }

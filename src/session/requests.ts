@@ -1,5 +1,5 @@
 import { ClientError, ProtocolError } from "../errors.ts";
-import type { SubackPacket, UnsubackPacket } from "../packets.ts";
+import type { SubackPacket, SubscribePacket, UnsubackPacket } from "../packets.ts";
 import { PROTOCOL_ERROR } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
 import { type PublishFlow, SubscribeFlow, UnsubscribeFlow } from "./flow.ts";
@@ -14,6 +14,7 @@ export class Requests {
   readonly #effects: Effects;
   readonly #identifiers: PacketIdentifiers<PublishFlow | RequestFlow>;
   readonly subscriptions = new Subscriptions();
+  readonly #maximumAttempts: number;
   #connected = false;
   #limits: Limits;
   /** Whether a SUBSCRIBE is given an identifier, by which its messages are known. */
@@ -22,8 +23,14 @@ export class Requests {
   /** For a connection or a packet identifier; in order. */
   #waiting = new Set<RequestFlow>();
 
-  constructor(effects: Effects, identifiers: PacketIdentifiers<PublishFlow | RequestFlow>) {
+  /** Takes how many times a request is sent whose answer the connection does not survive. */
+  constructor(
+    effects: Effects,
+    identifiers: PacketIdentifiers<PublishFlow | RequestFlow>,
+    maximumAttempts: number,
+  ) {
     this.#effects = effects;
+    this.#maximumAttempts = maximumAttempts;
     this.#identifiers = identifiers;
     this.#limits = new Limits(effects);
   }
@@ -33,7 +40,14 @@ export class Requests {
     return this.#sent.size;
   }
 
+  /**
+   * Sends a SUBSCRIBE or UNSUBSCRIBE, now or when there is a connection and a packet identifier.
+   *
+   * @throws {ClientError} If the broker cannot grant it.
+   */
   send(flow: RequestFlow): void {
+    const refusal = this.#connected ? this.#refusal(flow) : undefined;
+    if (refusal !== undefined) throw refusal;
     this.#waiting.add(flow);
     this.pump();
   }
@@ -49,21 +63,38 @@ export class Requests {
     for (const flow of this.#waiting) {
       if (this.#identifiers.exhausted) return;
       this.#waiting.delete(flow);
-      if (flow instanceof SubscribeFlow && !this.#prepare(flow)) continue;
+      const refusal = this.#refusal(flow);
+      if (refusal !== undefined) {
+        flow.fail(refusal);
+        continue;
+      }
       this.#sent.add(flow);
+      flow.attempts++;
       flow.packet.packetId = this.#identifiers.assign(flow);
-      this.#effects.send(flow.packet);
+      if (flow instanceof SubscribeFlow) this.#subscribe(flow.packet);
+      else this.#effects.send(flow.packet);
     }
   }
 
-  /** Gives a SUBSCRIBE its identifier. One that the broker cannot grant fails. */
-  #prepare(flow: SubscribeFlow): boolean {
-    if (this.#identifies) flow.packet = this.subscriptions.identify(flow.packet);
-    const fault = this.#limits.subscribeFault(flow.packet);
-    if (fault === undefined) return true;
-    const filters = flow.packet.subscriptions.map(({ topicFilter }) => `"${topicFilter}"`).join(", ");
-    flow.fail(new ClientError(`Cannot subscribe to ${filters}: ${fault}`));
-    return false;
+  #subscribe(packet: SubscribePacket): void {
+    const identified = this.#identified(packet);
+    this.subscriptions.requested(identified);
+    this.#effects.send(identified);
+  }
+
+  /** Gives a SUBSCRIBE as this broker is to get it: the identifier that it is given is not for every broker. */
+  #identified(packet: SubscribePacket): SubscribePacket {
+    return this.#identifies ? this.subscriptions.identify(packet) : packet;
+  }
+
+  /** Gives the error for what the broker cannot grant, `undefined` when it can. */
+  #refusal(flow: RequestFlow): ClientError | undefined {
+    const subscribes = flow instanceof SubscribeFlow;
+    const fault = subscribes
+      ? this.#limits.subscribeFault(this.#identified(flow.packet))
+      : this.#limits.unsubscribeFault(flow.packet);
+    if (fault === undefined) return undefined;
+    return new ClientError(`Cannot ${describe(flow)}: ${fault}`);
   }
 
   suback(packet: SubackPacket): void {
@@ -129,15 +160,27 @@ export class Requests {
     this.pump();
   }
 
-  /** Puts what is not answered aside, to be sent again first. */
+  /** Puts what is not answered aside, to be sent again first, but not for ever: it may be what the broker closes the connection for. */
   linkLost(): void {
     this.#connected = false;
-    for (const flow of this.#sent) {
+    const sent = [...this.#sent];
+    this.#sent.clear();
+    for (const flow of sent) {
       this.#identifiers.free(flow.packet.packetId);
       flow.renew();
     }
-    this.#waiting = new Set([...this.#sent, ...this.#waiting]);
-    this.#sent.clear();
+    const hopeless = sent.filter(({ attempts }) => attempts >= this.#maximumAttempts);
+    this.#waiting = new Set([...sent.filter((flow) => !hopeless.includes(flow)), ...this.#waiting]);
+    for (const flow of hopeless) {
+      flow.fail(
+        new ClientError(
+          `Gave up to ${
+            describe(flow)
+          }: the connection broke after each of its ${flow.attempts} sendings, the broker may ` +
+            "not accept it (see max_publish_attempts)",
+        ),
+      );
+    }
   }
 
   /** Fails everything that is not answered. */
@@ -152,4 +195,13 @@ export class Requests {
   reset(): void {
     this.subscriptions.clear();
   }
+}
+
+function describe(flow: RequestFlow): string {
+  const subscribes = flow instanceof SubscribeFlow;
+  const filters = subscribes
+    ? flow.packet.subscriptions.map(({ topicFilter }) => topicFilter)
+    : flow.packet.topicFilters;
+  const names = filters.map((filter) => `"${filter}"`).join(", ");
+  return `${subscribes ? "subscribe to" : "unsubscribe from"} ${names}`;
 }

@@ -70,8 +70,8 @@ export class Session {
   #state: State = "disconnected";
   #connect: { packet: ConnectPacket; flow: ConnectFlow; now: number } | undefined;
   #features = NO_FEATURES;
-  /** The method by which the present connection is authenticated, if by any. */
-  #authenticationMethod: string | undefined;
+  /** What CONNECT has told the broker of the present connection, if its protocol knows properties. */
+  #properties = NO_PROPERTIES;
   /** Those who wait for an authentication on the connection that is up, or for the next connection, which begins with one. */
   #authenticating = new Set<AuthFlow>();
   /** Pings sent and not answered; one that nobody waits for is `undefined`. */
@@ -86,7 +86,7 @@ export class Session {
     this.#keepAlive = new KeepAlive(options);
     this.#outbound = new Outbound(effects, options, this.#identifiers);
     this.#inbound = new Inbound(effects, options.manualAck);
-    this.#requests = new Requests(effects, this.#identifiers);
+    this.#requests = new Requests(effects, this.#identifiers, options.maxPublishAttempts);
   }
 
   /** Publishes sent and not acknowledged. */
@@ -125,7 +125,7 @@ export class Session {
     const flow = new ConnectFlow();
     this.#connect = { packet, flow, now };
     this.#features = features;
-    this.#authenticationMethod = packet.properties.authenticationMethod;
+    this.#properties = features.hasReasons ? packet.properties : NO_PROPERTIES;
     this.#state = "connecting";
     this.#effects.send(packet);
     return flow;
@@ -171,12 +171,14 @@ export class Session {
     return this.#identifiers.last;
   }
 
+  /** @throws {ClientError} If the broker cannot grant it. */
   subscribe(packet: SubscribePacket): SubscribeFlow {
     const flow = new SubscribeFlow(packet);
     this.#requests.send(flow);
     return flow;
   }
 
+  /** @throws {ClientError} If the packet is too large for the broker. */
   unsubscribe(packet: UnsubscribePacket): UnsubscribeFlow {
     const flow = new UnsubscribeFlow(packet);
     this.#requests.send(flow);
@@ -202,20 +204,21 @@ export class Session {
     else if (flow instanceof PingFlow) {
       flow.detach();
       this.#waitingPings.delete(flow);
-    } else if (flow instanceof AuthFlow) {
-      flow.detach();
-      this.#authenticating.delete(flow);
-    } else this.#requests.cancel(flow);
+    } else if (flow instanceof AuthFlow) flow.detach();
+    else this.#requests.cancel(flow);
   }
 
   /**
    * Has the broker authenticate the client once more, with this to begin with (MQTT 5.0, §4.12.1).
    *
-   * @throws {ClientError} If the connection was not authenticated by a method.
+   * @throws {ClientError} If the connection was not authenticated by a method, or is being authenticated again.
    */
   reauthenticate(data: Uint8Array | undefined): AuthFlow {
-    if (this.#authenticationMethod === undefined) {
+    if (this.#properties.authenticationMethod === undefined) {
       throw new ClientError("Cannot re-authenticate: the connection has no authentication_method");
+    }
+    if (this.#state === "connected" && this.#authenticating.size > 0) {
+      throw new ClientError("Cannot re-authenticate: the connection is being authenticated again already");
     }
     const flow = new AuthFlow();
     this.#authenticating.add(flow);
@@ -229,7 +232,7 @@ export class Session {
   }
 
   #sendAuth(reasonCode: number, authenticationData: Uint8Array | undefined): void {
-    const properties: Properties = { authenticationMethod: this.#authenticationMethod };
+    const properties: Properties = { authenticationMethod: this.#properties.authenticationMethod };
     if (authenticationData !== undefined) properties.authenticationData = authenticationData;
     this.#effects.send({ type: "AUTH", reasonCode, properties });
   }
@@ -244,8 +247,12 @@ export class Session {
 
   /** Tells the broker, if it understands, that it broke the protocol. Gives whether it is told; nothing may be sent after it. */
   complain(reasonCode: number): boolean {
-    if (this.#state !== "connected" || !this.#features.hasReasons) return false;
-    this.disconnect(reasonCode, NO_PROPERTIES);
+    if (!this.#features.hasReasons || this.#state === "disconnected" || this.#state === "closing") return false;
+    if (this.#state === "connected") this.disconnect(reasonCode, NO_PROPERTIES);
+    else {
+      this.#effects.send({ type: "DISCONNECT", reasonCode, properties: NO_PROPERTIES });
+      this.#state = "closing";
+    }
     return true;
   }
 
@@ -303,7 +310,11 @@ export class Session {
   }
 
   /** Gives the error for a connection that the broker has ended. Who waits for an authentication hears that it has failed. */
-  #ended({ reasonCode, properties: { reasonString, serverReference } }: DisconnectPacket): ConnectionLostError {
+  #ended({ reasonCode, properties }: DisconnectPacket): ConnectionLostError {
+    const { reasonString, serverReference, sessionExpiryInterval } = properties;
+    if (sessionExpiryInterval !== undefined) { // [MQTT5-3.14.2-2]
+      throw new ProtocolError("The broker set a session expiry interval in DISCONNECT", PROTOCOL_ERROR);
+    }
     const reason = describeReason(reasonCode, reasonString);
     if (reasonCode >= 0x80) {
       const error = new RejectedError(`The broker rejected the authentication: ${reason}`, reasonCode, reasonString);
@@ -323,16 +334,22 @@ export class Session {
   }
 
   #receiveAuth(packet: AuthPacket): void {
-    const method = this.#authenticationMethod;
-    if (method === undefined || packet.properties.authenticationMethod !== method) {
-      throw new ProtocolError( // [MQTT5-4.12.0-5]
-        `Unexpected AUTH from the broker: its method is not ${method === undefined ? "asked for" : `"${method}"`}`,
-        PROTOCOL_ERROR,
-      );
-    }
+    this.#checkMethod(packet);
     if (packet.reasonCode === CONTINUE_AUTHENTICATION) this.#effects.challenge(packet);
     else if (packet.reasonCode === SUCCESS) { for (const flow of this.#takeAuthenticating()) flow.settle(); }
     else throw new ProtocolError("The broker may not begin a re-authentication", PROTOCOL_ERROR);
+  }
+
+  /** Refuses an authentication by another method than that of CONNECT [MQTT5-4.12.0-5], or by any where that has none [MQTT5-4.12.0-6]. */
+  #checkMethod({ type, properties: { authenticationMethod } }: AuthPacket | ConnackPacket): void {
+    const method = this.#properties.authenticationMethod;
+    if (authenticationMethod === method && method !== undefined) return;
+    // A CONNACK that does not repeat it is no other method's.
+    if (authenticationMethod === undefined && type === "CONNACK") return;
+    throw new ProtocolError(
+      `Unexpected ${type} from the broker: its method is not ${method === undefined ? "asked for" : `"${method}"`}`,
+      PROTOCOL_ERROR,
+    );
   }
 
   /** Sends what waits, after an answer that may have freed a packet identifier or a place in the window. */
@@ -363,6 +380,7 @@ export class Session {
         PROTOCOL_ERROR,
       );
     }
+    if (packet.reasonCode === 0) this.#checkMethod(packet);
     this.#connect = undefined;
     if (packet.reasonCode === 0) this.#connected(connect.packet, packet, connect.now, now);
     else this.#state = "disconnected";
@@ -377,7 +395,7 @@ export class Session {
       this.#identifiers.reset();
       this.#inbound.reset();
     }
-    const { topicAliasMaximum = 0, receiveMaximum = Infinity } = connect.properties;
+    const { topicAliasMaximum = 0, receiveMaximum = Infinity } = this.#properties;
     this.#inbound.connected(topicAliasMaximum, receiveMaximum);
     const limits = new Limits(this.#effects, connack.properties);
     this.#outbound.connected(connack.sessionPresent, limits);

@@ -26,23 +26,32 @@ export class Subscriptions {
     return this.#version;
   }
 
-  /** Gives the packet with a Subscription Identifier, its own if it has one, and notes what that stands for. */
+  /** Gives the packet with a Subscription Identifier: its own if it has one, the one that all its filters have already, or a new one. */
   identify(packet: SubscribePacket): SubscribePacket {
+    const identifiers = new Set(packet.subscriptions.map(({ topicFilter }) => this.#identifierOf.get(topicFilter)));
+    const [present] = identifiers.size === 1 ? identifiers : [];
+    const subscriptionIdentifier = packet.properties.subscriptionIdentifier ?? present ?? this.#newIdentifier();
+    return { ...packet, properties: { ...packet.properties, subscriptionIdentifier } };
+  }
+
+  /** Notes what the identifier of a packet that is sent stands for. */
+  requested({ subscriptions, properties: { subscriptionIdentifier } }: SubscribePacket): void {
+    if (subscriptionIdentifier === undefined) return;
     this.#version++;
-    const subscriptionIdentifier = packet.properties.subscriptionIdentifier ?? this.#newIdentifier();
-    const filters = this.#filtersOf.get(subscriptionIdentifier) ?? new Set();
-    for (const { topicFilter } of packet.subscriptions) {
+    for (const { topicFilter } of subscriptions) {
       this.#forgetIdentifier(topicFilter);
       this.#identifierOf.set(topicFilter, subscriptionIdentifier);
-      filters.add(topicFilter);
     }
+    const filters = this.#filtersOf.get(subscriptionIdentifier) ?? new Set();
+    for (const { topicFilter } of subscriptions) filters.add(topicFilter);
     this.#filtersOf.set(subscriptionIdentifier, filters);
-    return { ...packet, properties: { ...packet.properties, subscriptionIdentifier } };
+    // Messages of a subscription that has ended may still come: its identifier is not used again at once.
+    if (subscriptionIdentifier === this.#nextIdentifier) this.#nextIdentifier = following(subscriptionIdentifier);
   }
 
   #newIdentifier(): number {
     while (this.#filtersOf.has(this.#nextIdentifier)) {
-      this.#nextIdentifier = this.#nextIdentifier % LARGEST_IDENTIFIER + 1;
+      this.#nextIdentifier = following(this.#nextIdentifier);
     }
     return this.#nextIdentifier;
   }
@@ -58,16 +67,27 @@ export class Subscriptions {
   }
 
   /**
-   * Tells whether a message is for whoever subscribed to a topic filter: by the identifiers that the broker has put on it where it is
-   * known which they are, otherwise by its topic.
+   * Tells whether a message is for whoever subscribed to a topic filter: by the identifiers that the broker has put on it where they are
+   * those of filters that match, otherwise by its topic.
    */
   concerns(message: ApplicationMessage, filter: string): boolean {
-    if (!matchTopic(filter, message.topic)) return false;
-    const { subscriptionIdentifiers } = message.properties;
+    const { topic, properties: { subscriptionIdentifiers } } = message;
+    if (!matchTopic(filter, topic)) return false;
     const identifier = this.#identifierOf.get(filter);
     if (subscriptionIdentifiers === undefined || identifier === undefined) return true;
     return subscriptionIdentifiers.includes(identifier) ||
-      !subscriptionIdentifiers.every((known) => this.#filtersOf.has(known));
+      !subscriptionIdentifiers.every((other) => this.#explains(other, topic));
+  }
+
+  /** Whether a filter that has this identifier matches; none does while messages come that were sent under an earlier one. */
+  #explains(identifier: number, topic: string): boolean {
+    const filters = this.#filtersOf.get(identifier) ?? [];
+    return [...filters].some((filter) => matchTopic(filter, topic));
+  }
+
+  /** Whether a topic filter is subscribed to. */
+  has(topicFilter: string): boolean {
+    return this.#granted.has(topicFilter);
   }
 
   /** Notes what the broker answered to a SUBSCRIBE. */
@@ -92,9 +112,7 @@ export class Subscriptions {
       packet.subscriptions.push(request);
       this.#granted.set(request.topicFilter, { request, packet });
     }
-    for (const packet of packets.values()) {
-      if (packet.properties.subscriptionIdentifier !== undefined) this.identify(packet);
-    }
+    for (const packet of packets.values()) this.requested(packet);
   }
 
   removed(topicFilters: string[]): void {
@@ -121,4 +139,8 @@ export class Subscriptions {
     }
     return [...groups].map(([packet, subscriptions]) => ({ ...packet, packetId: 0, subscriptions }));
   }
+}
+
+function following(identifier: number): number {
+  return identifier % LARGEST_IDENTIFIER + 1;
 }

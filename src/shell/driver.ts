@@ -1,6 +1,13 @@
 import { delay } from "@std/async";
 import type { Dialect } from "../codec/dialect.ts";
-import { ClientError, ConnectError, ConnectionLostError, MQTTError, ProtocolError } from "../errors.ts";
+import {
+  ClientError,
+  ConnectError,
+  ConnectionLostError,
+  type ConnectionLostErrorOptions,
+  MQTTError,
+  ProtocolError,
+} from "../errors.ts";
 import { type Stats, Traffic } from "../observe/stats.ts";
 import type { ApplicationMessage } from "../message.ts";
 import type {
@@ -13,7 +20,7 @@ import type {
   UnsubscribePacket,
   WillPacket,
 } from "../packets.ts";
-import type { Properties } from "../properties.ts";
+import { NO_PROPERTIES, type Properties } from "../properties.ts";
 import { describeRefusal, PERMANENT_REFUSALS, UNSUPPORTED_PROTOCOL_VERSION } from "../reason_codes.ts";
 import type { Effects } from "../session/effects.ts";
 import type { Flow, PublishFlow } from "../session/flow.ts";
@@ -26,6 +33,7 @@ import type { SessionStore } from "../store/session_store.ts";
 import { backoff } from "./backoff.ts";
 import { Connection, type ConnectionListener, type ConnectionOptions } from "./connection.ts";
 import { Inbox } from "./inbox.ts";
+import { Requester } from "./requester.ts";
 import { type StoreListener, StoreWriter } from "./store_writer.ts";
 
 /** What the client logs in with. */
@@ -34,6 +42,8 @@ export interface Credentials {
   username?: string;
   /** The password; a string is sent as UTF-8. */
   password?: string | Uint8Array;
+  /** What the authentication method says first (MQTT 5.0), where it is new for every attempt; it beats the configuration's. */
+  authenticationData?: Uint8Array;
 }
 
 /** What a broker asks in the course of an enhanced authentication (MQTT 5.0, §4.12). */
@@ -118,6 +128,9 @@ const FAREWELL = 1;
 /** How long a full queue may lie untouched while calls wait for answers before these are taken to wait for each other, in seconds. */
 const PATIENCE = 0.5;
 
+/** Whoever leaves a queue full for longer than this is slow, in seconds. */
+const SLOW = 0.002;
+
 /** How long an aborted attempt has to be over, in seconds. */
 const ABORT_GRACE = 0.1;
 
@@ -129,6 +142,7 @@ const now = () => performance.now() / 1000;
 /** Performs what a {@linkcode Session} asks for: the only place that waits. */
 export class Driver implements Effects, ConnectionListener, StoreListener {
   readonly inbox: Inbox;
+  readonly requester: Requester;
   /** Called with every packet while set. */
   packetObserver: PacketObserver | undefined;
   readonly #options: DriverOptions;
@@ -178,6 +192,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     this.#listener = listener;
     this.#session = new Session(this, options);
     this.inbox = new Inbox(options.maxQueuedMessages, this.#session.subscriptions);
+    this.requester = new Requester(this, this.#session.subscriptions);
   }
 
   get state(): LinkState {
@@ -411,7 +426,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   }
 
   deliver(message: ApplicationMessage): void {
-    this.inbox.deliver(message);
+    if (!this.requester.take(message)) this.inbox.deliver(message);
   }
 
   async challenge({ properties }: AuthPacket): Promise<void> {
@@ -422,6 +437,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       if (onAuth === undefined) throw new ClientError("there is no onAuth to answer it");
       const answer = await onAuth({ method, data, properties });
       if (!(answer instanceof Uint8Array)) throw new TypeError("onAuth() must give a Uint8Array");
+      if (answer.length > 65_535) throw new RangeError(`onAuth() gave ${answer.length} bytes: 65,535 are allowed`);
       if (connection === this.#connection) this.#session.authenticate(answer);
     } catch (cause) {
       const message = `Cannot answer the broker's challenge to authenticate (${method}): ${messageOf(cause)}`;
@@ -648,8 +664,8 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     const { endpoints } = this.#thePlan;
     const redirect = this.#redirect;
     this.#redirect = undefined;
-    if (redirect === undefined) this.#hops = 0;
     for (const endpoint of redirect === undefined ? endpoints : [redirect, ...endpoints]) {
+      if (endpoint !== redirect) this.#hops = 0;
       try {
         return await this.#attemptFollowing(endpoint, signal);
       } catch (error) {
@@ -738,7 +754,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     flow.settle = (connack) => {
       this.#listener.answered(connack);
       connection.maximumPacketSize = connack.properties.maximumPacketSize ?? Infinity;
-      if (connack.reasonCode === 0) this.#up(connack, endpoint);
+      if (connack.reasonCode === 0) this.#up(connack, endpoint, dialect);
       settle(connack);
     };
     this.#linkLost = this.#read(connection, endpoint);
@@ -749,12 +765,14 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     throw refusal(endpoint, connack);
   }
 
-  #up(connack: ConnackPacket, endpoint: Endpoint): void {
+  #up(connack: ConnackPacket, endpoint: Endpoint, { hasResponseTopics }: Dialect): void {
     if (!this.#isClosing()) this.#state = "connected";
     this.#endpoint = endpoint;
     if (this.#life?.restores) this.#reconnects++;
-    const { assignedClientIdentifier } = connack.properties;
+    const { assignedClientIdentifier, responseInformation } = connack.properties;
     if (assignedClientIdentifier !== undefined) this.#plan = { ...this.#thePlan, clientId: assignedClientIdentifier };
+    const { clientId } = this.#thePlan, lost = !connack.sessionPresent && !this.#options.resubscribe;
+    this.requester.connected({ hasResponseTopics, clientId, responseInformation, lost });
     this.#arm();
     const waiters = [...this.#connecting];
     this.#connecting.clear();
@@ -797,17 +815,23 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   }
 
   get #readsPastFullQueue(): boolean {
-    return this.#coupled && this.#session.awaitsAnswers;
+    return this.#coupled && this.#awaitsAnswers;
+  }
+
+  get #awaitsAnswers(): boolean {
+    return this.#session.awaitsAnswers || this.requester.waiting > 0;
   }
 
   /** Leaves the connection unread until the application has taken messages. Gives the time after that. */
   async #pauseReading(connection: Connection): Promise<number> {
+    const since = now();
     this.#session.pauseReading();
     while (this.inbox.full && connection.isOpen && !this.#readsPastFullQueue) {
       this.#patience ??= this.#watchQueue();
       await this.inbox.room();
     }
     const time = now();
+    if (time - since > SLOW) this.inbox.slowDown();
     this.#session.resumeReading(time);
     this.#arm();
     return time;
@@ -819,7 +843,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     return setTimeout(() => {
       this.#patience = undefined;
       const untouched = messagesReceived === this.#traffic.messagesReceived && length === this.inbox.length;
-      if (untouched && this.#session.awaitsAnswers) this.#coupled = true;
+      if (untouched && this.#awaitsAnswers) this.#coupled = true;
       this.inbox.wake();
     }, PATIENCE * 1000);
   }
@@ -852,6 +876,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     this.#life = undefined;
     this.#redirect = undefined;
     this.#letGo(error);
+    this.requester.end(error);
     this.inbox.end(error, regular);
     this.#rejectWaiters(error);
     if (wasUp) this.#listener.disconnected(regular ? undefined : error, false);
@@ -894,7 +919,8 @@ async function credentialsOf(plan: ConnectPlan, endpoint: Endpoint): Promise<Cre
   }
 }
 
-function connectPacket(plan: ConnectPlan, { username, password }: Credentials, dialect: Dialect): ConnectPacket {
+function connectPacket(plan: ConnectPlan, credentials: Credentials, dialect: Dialect): ConnectPacket {
+  const { username, password, authenticationData } = credentials;
   if (password !== undefined && username === undefined && !dialect.allowsPasswordAlone) {
     throw new ConnectError("Cannot send a password without a user name in MQTT 3.1.1", { permanent: true });
   }
@@ -904,8 +930,14 @@ function connectPacket(plan: ConnectPlan, { username, password }: Credentials, d
   if (bytes !== undefined && bytes.length > 65_535) {
     throw new ConnectError(`Cannot send a password of ${bytes.length} bytes: 65,535 are allowed`, { permanent: true });
   }
-  const { clientId, cleanStart, keepAlive, will, properties } = plan;
-  const protocolVersion = dialect.protocolVersion;
+  const { clientId, cleanStart, keepAlive } = plan;
+  if (authenticationData !== undefined && plan.properties.authenticationMethod === undefined) { // §3.1.2.11.10
+    throw new ConnectError("Cannot send authenticationData without authentication_method", { permanent: true });
+  }
+  const { protocolVersion, hasReasons: hasProperties } = dialect;
+  const will = plan.will && !hasProperties ? { ...plan.will, properties: NO_PROPERTIES } : plan.will;
+  const given = authenticationData === undefined ? plan.properties : { ...plan.properties, authenticationData };
+  const properties = hasProperties ? given : NO_PROPERTIES;
   return {
     type: "CONNECT",
     protocolVersion,
@@ -930,11 +962,15 @@ function isPermanent(error: unknown): boolean {
 }
 
 function refusal({ uri }: Endpoint, { returnCode, reasonCode, properties }: ConnackPacket): ConnectError {
-  return new ConnectError(`${uri} refused the connection: ${describeRefusal(returnCode, properties.reasonString)}`, {
+  const { reasonString, serverReference } = properties;
+  const advice = serverReference === undefined
+    ? ""
+    : `; it names ${JSON.stringify(serverReference)} (follow_redirects)`;
+  return new ConnectError(`${uri} refused the connection: ${describeRefusal(returnCode, reasonString)}${advice}`, {
     returnCode,
     reasonCode,
     permanent: PERMANENT_REFUSALS.has(reasonCode),
-    serverReference: properties.serverReference,
+    serverReference,
   });
 }
 
@@ -943,8 +979,14 @@ function lost({ uri }: Endpoint, error: unknown): ConnectionLostError {
 }
 
 function givenUp(error: unknown): ConnectionLostError {
+  const { reasonCode, serverReference, permanent }: ConnectionLostErrorOptions = error instanceof MQTTError
+    ? error
+    : {};
   return new ConnectionLostError(`The connection was lost and will not be restored: ${messageOf(error)}`, {
     cause: error,
+    reasonCode,
+    serverReference,
+    permanent,
   });
 }
 

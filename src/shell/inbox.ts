@@ -1,12 +1,19 @@
 import type { ApplicationMessage } from "../message.ts";
+import { TopicFilterTree } from "../topic_filter_tree.ts";
 import type { Subscriptions } from "../session/subscriptions.ts";
 import { MessageQueue } from "./message_queue.ts";
 
 /** What takes messages as they come; a promise it returns is waited for before the next. */
 export type MessageHandler = (message: ApplicationMessage) => void | Promise<void>;
 
+/** The messages that match a topic filter. */
+export interface Route extends AsyncIterableIterator<ApplicationMessage> {
+  /** Ends it when the messages that have come by now are taken. */
+  finish(): void;
+}
+
 /** A queue for the messages that match a topic filter. */
-interface Route {
+interface RouteQueue {
   filter: string;
   queue: MessageQueue;
   /** Lets the signal go that would end it. */
@@ -24,9 +31,10 @@ export class Inbox {
   readonly #unhandled: MessageQueue;
   readonly #limit: number;
   readonly #subscriptions: Pick<Subscriptions, "concerns" | "version">;
-  readonly #routes = new Set<Route>();
+  readonly #routes = new Set<RouteQueue>();
+  readonly #routesByFilter = new TopicFilterTree<RouteQueue>();
   /** By topic, or by identifiers and topic for messages that carry any. */
-  readonly #routesOfTopic = new Map<string, readonly Route[]>();
+  readonly #routesOfTopic = new Map<string, readonly RouteQueue[]>();
   #subscriptionsVersion = 0;
   #handler: MessageHandler | null = null;
   /** Whether the handler's promise is pending. */
@@ -78,7 +86,7 @@ export class Inbox {
     else this.#handle(this.#handler, message);
   }
 
-  #routesFor(message: ApplicationMessage): readonly Route[] {
+  #routesFor(message: ApplicationMessage): readonly RouteQueue[] {
     const { topic, properties: { subscriptionIdentifiers } } = message;
     const { version } = this.#subscriptions;
     if (this.#subscriptionsVersion !== version) this.#routesOfTopic.clear();
@@ -86,7 +94,10 @@ export class Inbox {
     const key = subscriptionIdentifiers === undefined ? topic : `${subscriptionIdentifiers}\0${topic}`;
     let routes = this.#routesOfTopic.get(key);
     if (routes === undefined) {
-      routes = [...this.#routes].filter(({ filter }) => this.#subscriptions.concerns(message, filter));
+      routes = this.#routesByFilter.match(topic);
+      if (subscriptionIdentifiers !== undefined) {
+        routes = routes.filter(({ filter }) => this.#subscriptions.concerns(message, filter));
+      }
       if (this.#routesOfTopic.size >= REMEMBERED_TOPICS) this.#routesOfTopic.clear();
       this.#routesOfTopic.set(key, routes);
     }
@@ -122,25 +133,34 @@ export class Inbox {
   }
 
   /** Gives the messages that match `filter` from now on, in a queue of their own. */
-  route(filter: string, limit: number = this.#limit, signal?: AbortSignal): AsyncIterableIterator<ApplicationMessage> {
+  route(filter: string, limit: number = this.#limit, signal?: AbortSignal): Route {
     const queue = this.#newQueue(limit);
     const abort = () => {
       leave();
       queue.end(signal?.reason, false);
     };
-    const route: Route = { filter, queue, release: () => signal?.removeEventListener("abort", abort) };
-    const leave = () => {
+    const route: RouteQueue = { filter, queue, release: () => signal?.removeEventListener("abort", abort) };
+    const detach = () => {
       route.release();
       this.#routes.delete(route);
+      this.#routesByFilter.remove(filter, route);
       this.#routesOfTopic.clear();
+    };
+    const leave = () => {
+      detach();
       queue.clear();
     };
+    const finish = () => {
+      detach();
+      queue.end(undefined, true);
+    };
     this.#routes.add(route);
+    this.#routesByFilter.add(filter, route);
     this.#routesOfTopic.clear();
     if (this.#end !== undefined) queue.end(this.#end.error, this.#end.regular);
     if (signal?.aborted) abort();
     else signal?.addEventListener("abort", abort);
-    return queue.iterator(leave);
+    return Object.assign(queue.iterator(leave), { finish });
   }
 
   #newQueue(limit: number): MessageQueue {
@@ -148,6 +168,13 @@ export class Inbox {
       this.#fullQueues += full ? 1 : -1;
       if (this.#fullQueues === 0) this.wake();
     });
+  }
+
+  /** Notes that whoever takes from a full queue is slow. */
+  slowDown(): void {
+    this.queue.slowDown();
+    this.#unhandled.slowDown();
+    for (const { queue } of this.#routes) queue.slowDown();
   }
 
   /** Ends the waiting for room. */
@@ -179,6 +206,7 @@ export class Inbox {
       release();
     }
     this.#routes.clear();
+    this.#routesByFilter.clear();
     this.#routesOfTopic.clear();
   }
 }

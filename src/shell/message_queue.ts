@@ -19,9 +19,9 @@ interface End {
 const ignore = () => {};
 
 /** The longest time that a timer can be set to, in seconds; to wait for longer is to wait without end. */
-const LONGEST_TIMER = 2_147_483;
+export const LONGEST_TIMER = 2_147_483;
 
-/** So many messages wait at the most once the queue has been full: of more, many outlive the youngest generation of the heap, which then grows. */
+/** So many messages wait at the most for somebody slow: of more, many outlive the youngest generation of the heap, which then grows. */
 const LIMIT_FOR_SLOW = 32;
 
 /** Messages for whoever asks first; who asks before there is one waits. */
@@ -33,6 +33,7 @@ export class MessageQueue {
   readonly #messages = new Queue<ApplicationMessage>();
   readonly #waiters = new Set<Waiter>();
   #full = false;
+  #hasBeenFull = false;
   #end: End | undefined;
 
   /** Takes the number of messages that make it full, and what is told when it gets full or has room again. */
@@ -64,11 +65,15 @@ export class MessageQueue {
 
   #setFull(full: boolean): void {
     this.#full = full;
-    if (full && this.#limit > LIMIT_FOR_SLOW) {
-      this.#limit = LIMIT_FOR_SLOW;
-      this.#low = 0;
-    }
+    this.#hasBeenFull ||= full;
     this.#onFullness(full);
+  }
+
+  /** Makes fewer messages wait from now on, if it has been full: whoever takes them is slow. */
+  slowDown(): void {
+    if (!this.#hasBeenFull || this.#limit <= LIMIT_FOR_SLOW) return;
+    this.#limit = LIMIT_FOR_SLOW;
+    this.#low = 0;
   }
 
   /** Waits for the next message; the queue is empty. */

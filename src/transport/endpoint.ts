@@ -77,10 +77,13 @@ export function parseEndpoint(uri: string): Endpoint {
  */
 export function parseServerReference(serverReference: string, from: Endpoint): Endpoint | undefined {
   const [reference] = serverReference.trim().split(/\s+/, 1);
-  const uri = `${from.scheme}://${reference}`;
-  if (!isNetworkScheme(from.scheme) || /[@/?#]/.test(reference) || !URL.canParse(uri)) return undefined;
-  const { username, password, path } = from;
-  return { ...parseEndpoint(uri), username, password, path };
+  const { scheme, username, password, path } = from;
+  if (!isNetworkScheme(scheme) || /^$|[@/?#\\]/.test(reference)) return undefined;
+  try {
+    return { ...parseEndpoint(`${scheme}://${reference}${path}`), username, password };
+  } catch {
+    return undefined;
+  }
 }
 
 function isNetworkScheme(scheme: string): scheme is Exclude<Scheme, "unix"> {

@@ -370,3 +370,13 @@ Deno.test("MQTTClient hides its password from every event and error", async () =
   const packets = seen.map((detail) => JSON.stringify(detail)).join();
   assert(!packets.includes(JSON.stringify([...new TextEncoder().encode(password)]).slice(1, -1)));
 });
+
+Deno.test("MQTTClient.connect() says that authentication data needs a method", async () => {
+  await using broker = await playBroker();
+  const client = new MQTTClient({
+    config: { protocol_version: 5 },
+    credentials: () => ({ authenticationData: Uint8Array.of(1) }),
+  });
+  const error = await assertRejects(() => client.connect(broker.uri), ConnectError, "authentication_method");
+  assertEquals([error.permanent, broker.peer.connectionCount], [true, 0]);
+});

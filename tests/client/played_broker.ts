@@ -12,6 +12,19 @@ export const DISCONNECT = "e0 00";
 /** Lets a client return so soon that no test has to wait. */
 export const QUICK: ClientConfig = { reconnect_max_interval: 0.02, reconnect_retries: -1 };
 
+/** The same with MQTT 5.0. */
+export const QUICK_5 = { ...QUICK, protocol_version: 5 } as const satisfies ClientConfig;
+
+/** CONNACK of MQTT 5.0 from a broker that knows no limits. */
+export const CONNACK_5 = withProperties("20", "00 00");
+
+/** Writes a packet of MQTT 5.0, up to 129 bytes long, that ends with its properties: puts in the two lengths. */
+export function withProperties(first: string, rest: string, properties = ""): string {
+  const length = (literal: string) => hex(Uint8Array.of(bytes(literal).length));
+  const body = `${rest} ${length(properties)} ${properties}`;
+  return `${first} ${length(body)} ${body}`;
+}
+
 /** Starts a broker that the test itself plays, byte by byte. */
 export async function playBroker(): Promise<PlayedBroker> {
   return new PlayedBroker(await startScriptedPeer());
@@ -23,6 +36,11 @@ export async function playLink(config: ClientConfig = QUICK, connack?: string): 
   const client = new MQTTClient({ clientId: "id", config });
   const [connection] = await Promise.all([broker.welcome(connack), client.connect(broker.uri)]);
   return new PlayedLink(broker, client, connection);
+}
+
+/** Starts a played broker and connects a client to it with MQTT 5.0. */
+export async function playLink5(config: ClientConfig = {}, connack = CONNACK_5): Promise<PlayedLink> {
+  return await playLink({ ...QUICK_5, ...config }, connack);
 }
 
 export class PlayedBroker implements AsyncDisposable {
@@ -124,4 +142,10 @@ export function recordPackets(client: MQTTClient): string[] {
   const packets: string[] = [];
   client.addEventListener("packet", ({ detail: { direction, packet } }) => packets.push(`${direction} ${packet.type}`));
   return packets;
+}
+
+/** Checks what kind of error a value is, and gives it as one. */
+export function errorOf<Type extends Error>(value: unknown, type: abstract new (...args: never[]) => Type): Type {
+  if (value instanceof type) return value;
+  throw new TypeError(`Not a ${type.name}: ${Deno.inspect(value)}`);
 }

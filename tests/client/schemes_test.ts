@@ -7,35 +7,39 @@ import { keepAwake } from "../helpers/keep_awake.ts";
 import { createPipe, type PipeEnd } from "../helpers/pipe.ts";
 import { BINARY, startWebSocketPeer, TEXT, type WebSocketPeerConnection } from "../helpers/websocket_peer.ts";
 import { CONNACK, DISCONNECT, event, QUICK } from "./played_broker.ts";
-import { clientSuite } from "./suite.ts";
+import { clientSuite, VERSIONS } from "./suite.ts";
 
 const { certificates } = await certificatesOfFile();
 
-clientSuite("mqtts, mosquitto", (name, test) => {
-  brokerTest(name, { listeners: ["mqtts"], certificates }, async ({ uris, certificates: { ca } }) => {
-    await test({ uri: uris.mqtts, options: { caFile: ca } });
-  });
-});
+for (const [protocol_version, broker] of VERSIONS) {
+  const config = { protocol_version };
 
-clientSuite("ws, mosquitto", (name, test) => {
-  brokerTest(name, { listeners: ["mqtt", "ws"] }, async ({ uris, ports }) => {
-    await using _awake = await keepAwake(ports.mqtt);
-    await test({ uri: `${uris.ws}/` });
+  clientSuite(`mqtts, ${broker}`, (name, test) => {
+    brokerTest(name, { listeners: ["mqtts"], certificates }, async ({ uris, certificates: { ca } }) => {
+      await test({ uri: uris.mqtts, options: { caFile: ca }, config });
+    });
   });
-});
 
-clientSuite("wss, mosquitto", (name, test) => {
-  brokerTest(name, { listeners: ["mqtt", "wss"], certificates }, async ({ uris, ports, certificates: { ca } }) => {
-    await using _awake = await keepAwake(ports.mqtt);
-    await test({ uri: `${uris.wss}/`, options: { caFile: ca } });
+  clientSuite(`ws, ${broker}`, (name, test) => {
+    brokerTest(name, { listeners: ["mqtt", "ws"] }, async ({ uris, ports }) => {
+      await using _awake = await keepAwake(ports.mqtt);
+      await test({ uri: `${uris.ws}/`, config });
+    });
   });
-});
 
-clientSuite("password, mosquitto", (name, test) => {
-  brokerTest(name, { listeners: ["password"], users: { user: "pass word" } }, async ({ uris }) => {
-    await test({ uri: uris.password, config: { username: "user", password: "pass word" } });
+  clientSuite(`wss, ${broker}`, (name, test) => {
+    brokerTest(name, { listeners: ["mqtt", "wss"], certificates }, async ({ uris, ports, certificates: { ca } }) => {
+      await using _awake = await keepAwake(ports.mqtt);
+      await test({ uri: `${uris.wss}/`, options: { caFile: ca }, config });
+    });
   });
-});
+
+  clientSuite(`password, ${broker}`, (name, test) => {
+    brokerTest(name, { listeners: ["password"], users: { user: "pass word" } }, async ({ uris }) => {
+      await test({ uri: uris.password, config: { ...config, username: "user", password: "pass word" } });
+    });
+  });
+}
 
 Deno.test("MQTTClient.connect() over ws sends user and password of the URI in CONNECT, not in the request", async () => {
   await using peer = await startWebSocketPeer();

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { TopicCache } from "../../src/codec/topic_cache.ts";
 import { topic } from "./arbitraries.ts";
@@ -52,4 +52,12 @@ Deno.test("TopicCache.get() never gives another topic, however many there are", 
     if (known === undefined) cache.put(data, 0, data.length, topic);
     else assertEquals(known, topic);
   }
+});
+
+Deno.test("TopicCache.get() gives each of thousands of topics that were put", () => {
+  const cache = new TopicCache();
+  const topics = Array.from({ length: 8000 }, (_, i) => `sensor/${i}/state`);
+  for (const topic of topics) cache.put(utf8(topic), 0, utf8(topic).length, topic);
+  const known = topics.filter((topic) => cache.get(utf8(topic), 0, utf8(topic).length) === topic);
+  assert(known.length > 0.98 * topics.length, `${known.length} are known`);
 });

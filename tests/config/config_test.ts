@@ -28,6 +28,7 @@ const DEFAULTS = {
   manual_ack: false,
   resubscribe: true,
   check_payload_format: false,
+  request_response_information: false,
   topic_aliases: true,
   follow_redirects: 0,
 };
@@ -89,6 +90,7 @@ const FULL: Required<ClientConfig> = {
   receive_maximum: 1,
   topic_alias_maximum: 0,
   check_payload_format: true,
+  request_response_information: true,
   topic_aliases: false,
   user_properties: { name: "value" },
   authentication_method: "SCRAM-SHA-256",

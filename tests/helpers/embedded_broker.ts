@@ -1,6 +1,7 @@
 import aedes from "aedes";
 import { createServer, type Socket } from "node:net";
 import { closeServer, listenOnLoopback } from "./sockets.ts";
+import { readWhole } from "./whole_reads.ts";
 
 /** A broker inside the test's own process, for what needs no more than MQTT 3.1.1 over TCP. */
 export interface EmbeddedBroker extends AsyncDisposable {
@@ -18,6 +19,7 @@ export async function startEmbeddedBroker(): Promise<EmbeddedBroker> {
     socket.once("close", () => sockets.delete(socket));
     // A client that resets the connection is no fault of the broker.
     socket.on("error", () => {});
+    readWhole(socket);
     broker.handle(socket);
   });
   const port = await listenOnLoopback(server);

@@ -1,4 +1,5 @@
-import { assertEquals, assertStrictEquals } from "@std/assert";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { ProtocolError } from "../../src/errors.ts";
 import type { QoS } from "../../src/packets.ts";
 import { acknowledgement, publishPacket, Recorder } from "./recorder.ts";
 
@@ -306,6 +307,102 @@ Deno.test("ApplicationMessage.ack() after PUBREL has come all the same sends PUB
   it.delivered[0].ack();
   arrive(it, "b", 2, 1);
   assertEquals([it.takeDelivered(), it.take()], [["a", "b"], ["PUBCOMP(1)", "PUBREC(1)"]]);
+});
+
+// Receive Maximum (MQTT 5.0, §3.3.4).
+
+for (const qos of [1, 2] as const) {
+  Deno.test(`Session.receive() refuses more of QoS ${qos} than receive_maximum that are not acknowledged (0x93) [MQTT5-3.3.4-9]`, () => {
+    using it = new Recorder({ manualAck: true });
+    it.connect5({}, { connect: { receiveMaximum: 2 } });
+    for (let packetId = 1; packetId <= 4; packetId++) {
+      arrive(it, "a", qos, packetId);
+      arrive(it, "b", 0);
+      if (packetId === 1) continue; // so that one stays
+      it.delivered.find((message) => message.packetId === packetId - 1)?.ack();
+      if (qos === 2) it.receive(pubrel(packetId - 1));
+    }
+    arrive(it, "a", qos, 5);
+    const error = assertThrows(() => arrive(it, "a", qos, 6), ProtocolError, "more than 2 messages");
+    assertEquals([error.reasonCode, it.delivered.length], [0x93, 9]);
+    it.take();
+  });
+}
+
+Deno.test("Session.receive() counts QoS 1 and 2 together, and QoS 2 until PUBCOMP", () => {
+  using it = new Recorder({ manualAck: true });
+  it.connect5({}, { connect: { receiveMaximum: 2 } });
+  arrive(it, "a", 1, 1);
+  arrive(it, "b", 2, 2);
+  it.delivered[1].ack();
+  assertEquals(it.take(), ["PUBREC(2)"]);
+  assertThrows(() => arrive(it, "c", 1, 3), ProtocolError, "more than 2 messages");
+  it.lose();
+  it.connect5({}, { sessionPresent: true, connect: { receiveMaximum: 2 } });
+  it.receive(pubrel(2));
+  arrive(it, "a", 1, 1, true);
+  arrive(it, "c", 1, 3);
+  assertEquals([it.delivered.length, it.take()], [4, ["PUBCOMP(2)"]]);
+});
+
+Deno.test("Session.receive() counts a QoS 2 message until PUBREL with manual_ack off too", () => {
+  using it = new Recorder();
+  it.connect5({}, { connect: { receiveMaximum: 1 } });
+  for (let packetId = 1; packetId <= 3; packetId++) {
+    arrive(it, "a", 1, packetId);
+    arrive(it, "b", 2, packetId);
+    arrive(it, "b", 2, packetId, true);
+    it.receive(pubrel(packetId));
+  }
+  arrive(it, "b", 2, 9);
+  const error = assertThrows(() => arrive(it, "a", 1, 10), ProtocolError, "more than 1 message");
+  assertEquals([error.reasonCode, it.delivered.length], [0x93, 7]);
+  it.take();
+});
+
+Deno.test("Session.receive() counts anew on each connection, on which the broker sends again what it may", () => {
+  for (const sessionPresent of [true, false]) {
+    using it = new Recorder({ manualAck: true });
+    const connect = { receiveMaximum: 2 };
+    it.connect5({}, { connect });
+    arrive(it, "a", 1, 1);
+    arrive(it, "b", 2, 2);
+    for (let i = 0; i < 3; i++) {
+      it.lose();
+      it.connect5({}, { sessionPresent, connect });
+      arrive(it, "a", 1, 1, true);
+      arrive(it, "b", 2, 2, true);
+    }
+    assertEquals(it.delivered.length, 8);
+    const [a, b] = it.delivered.slice(-2);
+    a.ack();
+    b.ack();
+    it.receive(pubrel(2));
+    assertEquals(it.take(), ["PUBACK(1)", "PUBREC(2)", "PUBCOMP(2)"]);
+    arrive(it, "c", 1, 3);
+    arrive(it, "d", 1, 4);
+    assertThrows(() => arrive(it, "e", 1, 5), ProtocolError);
+  }
+});
+
+Deno.test("Session.receive() does not count what it has answered with PUBREC on an earlier connection", () => {
+  using it = new Recorder();
+  const connect = { receiveMaximum: 1 };
+  it.connect5({}, { connect });
+  arrive(it, "a", 2, 1);
+  it.lose();
+  it.connect5({}, { sessionPresent: true, connect });
+  arrive(it, "b", 2, 2);
+  it.receive(pubrel(1));
+  it.receive(pubrel(2));
+  assertEquals([it.takeDelivered(), it.take().at(-1)], [["a", "b"], "PUBCOMP(2)"]);
+});
+
+Deno.test("Session.receive() lets the broker have any number unacknowledged where receive_maximum says nothing", () => {
+  using it = new Recorder({ manualAck: true });
+  it.connect5();
+  for (let packetId = 1; packetId <= 1000; packetId++) arrive(it, "a", packetId % 2 === 0 ? 1 : 2, packetId);
+  assertEquals([it.delivered.length, it.take()], [1000, []]);
 });
 
 Deno.test("Session.acknowledge() does what ack() does", () => {

@@ -1,9 +1,10 @@
 // A session and a simple broker, with a link between them that loses what is on its way: at random, seeded.
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { MQTT_5_0 } from "../../src/codec/mqtt_5_0.ts";
 import type { ApplicationMessage } from "../../src/message.ts";
 import type { Packet, PublishPacket, QoS } from "../../src/packets.ts";
-import { NO_PROPERTIES } from "../../src/properties.ts";
+import { NO_PROPERTIES, type Properties } from "../../src/properties.ts";
 import { Random, seedOf } from "../random.ts";
 import {
   acknowledgement,
@@ -18,6 +19,19 @@ import {
 
 const DISCONNECT = { type: "DISCONNECT", reasonCode: 0, properties: NO_PROPERTIES } as const;
 
+/** In MQTT 5.0 the broker rejects some messages, each of them whenever it comes. */
+const isRejected = (payload: string) => Number(payload) % 13 === 0;
+
+const topicOf = (payload: string) => payload.replace(/\d+$/, (number) => `t${Number(number) % 4}`);
+
+/** What one side lets the other do on a connection. */
+interface Allowance {
+  receiveMaximum: number;
+  topicAliasMaximum: number;
+}
+
+const UNLIMITED: Allowance = { receiveMaximum: 65_535, topicAliasMaximum: 0 };
+
 /** A broker with one client, which keeps to the rules and complains when the client does not. */
 class Broker {
   /** The payloads that came, in order, with repeats. */
@@ -28,9 +42,19 @@ class Broker {
   /** What was sent and not acknowledged, in order: PUBLISH, or PUBREL after PUBREC. */
   readonly #unacknowledged = new Map<number, Packet>();
   readonly #send: (packet: Packet) => void;
+  readonly #is5: boolean;
   #packetId = 0;
+  // On this connection:
+  #allowance = UNLIMITED;
+  /** For a place among those that the client lets it send. */
+  #waiting: PublishPacket[] = [];
+  readonly #inFlight = new Set<number>();
+  #ownAliases: string[] = [];
+  #aliases: string[] = [];
+  #topicAliasMaximum = 0;
 
-  constructor(send: (packet: Packet) => void) {
+  constructor(is5: boolean, send: (packet: Packet) => void) {
+    this.#is5 = is5;
     this.#send = send;
   }
 
@@ -41,15 +65,58 @@ class Broker {
 
   publish(payload: string, qos: QoS): void {
     if (qos > 0) this.#packetId = this.#packetId % 65_535 + 1;
-    const packet = publishPacket("in", qos, payload, { packetId: qos > 0 ? this.#packetId : 0 });
+    const packet = publishPacket(topicOf(payload), qos, payload, { packetId: qos > 0 ? this.#packetId : 0 });
     if (qos > 0) this.#unacknowledged.set(packet.packetId, packet);
-    this.#send(packet);
+    this.#waiting.push(packet);
+    this.#pump();
   }
 
-  connected(): void {
+  /** Begins on a connection; takes what the client allows, and what it is allowed. */
+  connected(allowance: Allowance, { topicAliasMaximum }: Allowance): void {
+    this.#allowance = allowance;
+    this.#topicAliasMaximum = topicAliasMaximum;
+    this.#aliases = [];
+    this.#ownAliases = [];
+    this.#inFlight.clear();
+    this.#waiting = [];
     for (const packet of this.#unacknowledged.values()) {
-      this.#send(packet.type === "PUBLISH" ? { ...packet, dup: true } : packet);
+      if (packet.type === "PUBLISH") this.#waiting.push({ ...packet, dup: true });
+      else this.#send(packet);
     }
+    this.#pump();
+  }
+
+  #pump(): void {
+    for (let packet = this.#waiting[0]; packet !== undefined; packet = this.#waiting[0]) {
+      if (packet.qos > 0 && this.#inFlight.size >= this.#allowance.receiveMaximum) return;
+      if (packet.qos > 0) this.#inFlight.add(packet.packetId);
+      this.#waiting.shift();
+      this.#send(this.#shorten(packet));
+    }
+  }
+
+  /** Puts an alias into every packet that may have one. */
+  #shorten(packet: PublishPacket): PublishPacket {
+    const { topicAliasMaximum } = this.#allowance, { topic } = packet;
+    if (topicAliasMaximum === 0) return packet;
+    const topicAlias = 1 + packet.payload.length % topicAliasMaximum;
+    const known = this.#ownAliases[topicAlias] === topic;
+    this.#ownAliases[topicAlias] = topic;
+    return { ...packet, topic: known ? "" : topic, properties: { topicAlias } };
+  }
+
+  /** Gives the topic of a packet that was received. */
+  #resolve({ topic, properties: { topicAlias } }: PublishPacket): string {
+    if (topicAlias === undefined) return topic;
+    assert(topicAlias >= 1 && topicAlias <= this.#topicAliasMaximum, `the topic alias ${topicAlias}`);
+    if (topic !== "") this.#aliases[topicAlias] = topic;
+    return this.#aliases[topicAlias];
+  }
+
+  #settle(packetId: number): void {
+    this.#unacknowledged.delete(packetId);
+    this.#inFlight.delete(packetId);
+    this.#pump();
   }
 
   forget(): void {
@@ -62,8 +129,13 @@ class Broker {
     switch (packet.type) {
       case "PUBLISH": {
         const { qos, packetId } = packet;
+        const payload = new TextDecoder().decode(packet.payload);
+        assertEquals(this.#resolve(packet), topicOf(payload));
+        if (this.#is5 && qos > 0 && isRejected(payload)) {
+          return this.#send(acknowledgement(qos === 1 ? "PUBACK" : "PUBREC", packetId, 0x97));
+        }
         const repeat = qos === 2 && this.#received.has(packetId);
-        if (!repeat) this.record.push(new TextDecoder().decode(packet.payload));
+        if (!repeat) this.record.push(payload);
         if (qos === 1) this.#send(acknowledgement("PUBACK", packetId));
         if (qos === 2) this.#received.add(packetId);
         if (qos === 2) this.#send(acknowledgement("PUBREC", packetId));
@@ -74,8 +146,7 @@ class Broker {
         return this.#send(acknowledgement("PUBCOMP", packet.packetId));
       case "PUBACK":
       case "PUBCOMP":
-        this.#unacknowledged.delete(packet.packetId);
-        return;
+        return this.#settle(packet.packetId);
       case "PUBREC": {
         assert(this.#unacknowledged.has(packet.packetId), `PUBREC for ${packet.packetId}, which is not in use`);
         const release = acknowledgement("PUBREL", packet.packetId);
@@ -83,6 +154,7 @@ class Broker {
         return this.#send(release);
       }
       case "SUBSCRIBE":
+        assertEquals(packet.properties.subscriptionIdentifier !== undefined, this.#is5);
         for (const { topicFilter, qos } of packet.subscriptions) this.subscriptions.set(topicFilter, qos);
         return this.#send(suback(packet.packetId, ...packet.subscriptions.map(({ qos }) => qos)));
       case "UNSUBSCRIBE":
@@ -98,7 +170,7 @@ class Broker {
 
 /** What MQTT demands of the packets that a client sends, checked as it sends them. */
 class Rules {
-  readonly #window: number;
+  #window = 0;
   /** Publishes by identifier, from the first sending to the last answer. */
   readonly #publishes = new Map<number, string>();
   /** SUBSCRIBE and UNSUBSCRIBE on this connection. */
@@ -112,7 +184,8 @@ class Rules {
   #released = 0;
   #count = 0;
 
-  constructor(window: number) {
+  /** Takes how many publishes may be in flight on this connection. */
+  connected(window: number): void {
     this.#window = window;
   }
 
@@ -158,12 +231,13 @@ class Rules {
   }
 
   received(packet: Packet): void {
-    if (packet.type === "PUBACK" || packet.type === "PUBCOMP") {
+    const ends = packet.type === "PUBREC" && packet.reasonCode >= 0x80;
+    if (packet.type === "PUBACK" || packet.type === "PUBCOMP" || ends) {
       this.#publishes.delete(packet.packetId);
       this.#inFlight.delete(packet.packetId);
       this.#recorded.delete(packet.packetId);
     }
-    if (packet.type === "PUBREC") this.#recorded.set(packet.packetId, ++this.#count);
+    if (packet.type === "PUBREC" && !ends) this.#recorded.set(packet.packetId, ++this.#count);
     if (packet.type === "SUBACK" || packet.type === "UNSUBACK") this.#requests.delete(packet.packetId);
     if (packet.type === "PUBLISH" && packet.qos > 0) {
       this.#owed[packet.qos === 1 ? "PUBACK" : "PUBREC"].push(packet.packetId);
@@ -173,6 +247,8 @@ class Rules {
 
 interface WorldOptions {
   random: Random;
+  /** Whether the two speak MQTT 5.0, with all that it adds. */
+  is5: boolean;
   manualAck: boolean;
   /** Whether the broker may lose the session together with the link. */
   losesSessions: boolean;
@@ -184,6 +260,7 @@ class World {
   readonly #it: Recorder;
   readonly #rules: Rules;
   readonly #broker: Broker;
+  readonly #maxInflight: number;
   #linked = false;
   #toBroker: Packet[] = [];
   #toClient: Packet[] = [];
@@ -192,6 +269,7 @@ class World {
     payload: string;
     qos: QoS;
     outcome: Outcome<ApplicationMessage>;
+    expiresAt: number;
     cancelled: boolean;
     cancel(): void;
   }[] = [];
@@ -203,15 +281,15 @@ class World {
   constructor(options: WorldOptions) {
     this.#options = options;
     this.#random = options.random;
-    const maxInflight = this.#random.pick([1, 2, 5, 65_535]);
-    this.#rules = new Rules(maxInflight);
-    this.#it = new Recorder({ manualAck: options.manualAck, maxInflight, maxPublishAttempts: 1e9 });
+    const maxInflight = this.#maxInflight = this.#random.pick([1, 2, 5, 65_535]);
+    this.#rules = new Rules();
+    this.#it = new Recorder({ manualAck: options.manualAck, maxInflight, maxPublishAttempts: 1e9, pingDelay: 0 });
     this.#it.onDeliver = (message) => this.#unacknowledged.push(message);
-    this.#broker = new Broker((packet) => this.#linked && this.#toClient.push(packet));
+    this.#broker = new Broker(options.is5, (packet) => this.#linked && this.#toClient.push(packet));
   }
 
   step(): void {
-    const random = this.#random;
+    const random = this.#random, options = this.#options;
     switch (random.below(14)) {
       case 0:
       case 1:
@@ -232,6 +310,7 @@ class World {
       case 9:
         return random.oneIn(2) ? this.#cut() : undefined;
       case 10:
+        if (options.is5) this.#wait();
         return this.#linked ? undefined : this.#connect();
       case 11:
         return this.#call();
@@ -246,11 +325,17 @@ class World {
 
   #publish(): void {
     const qos = this.#random.pick([0, 1, 1, 2, 2] satisfies QoS[]), payload = `${++this.#number}`;
-    const { flow, outcome } = this.#it.publish("out", qos, payload);
+    const properties: Properties = {};
+    if (this.#options.is5 && this.#random.oneIn(2)) properties.messageExpiryInterval = this.#random.below(30);
+    const { messageExpiryInterval = Infinity } = properties;
+    const expiresAt = this.#it.now + messageExpiryInterval;
+    const packet = { ...publishPacket(topicOf(payload), qos, payload), properties };
+    const { flow, outcome } = this.#it.publishUntil(expiresAt, packet);
     const entry = {
       payload,
       qos,
       outcome,
+      expiresAt,
       cancelled: false,
       cancel: () => {
         if (outcome.state !== "pending") return;
@@ -259,6 +344,13 @@ class World {
       },
     };
     this.#published.push(entry);
+    this.#send();
+  }
+
+  /** Lets time pass. */
+  #wait(): void {
+    this.#it.now += this.#random.below(5);
+    if (this.#random.oneIn(2)) this.#it.session.tick(this.#it.now);
     this.#send();
   }
 
@@ -317,12 +409,24 @@ class World {
       this.#rules.forget();
     }
     this.#linked = true;
-    this.#it.session.connect(CONNECT, 0);
+    const { is5 } = this.#options;
+    const [ofClient, ofBroker] = is5 ? [this.#allowance(), this.#allowance()] : [UNLIMITED, UNLIMITED];
+    const features = is5 ? MQTT_5_0 : undefined;
+    this.#rules.connected(Math.min(this.#maxInflight, ofBroker.receiveMaximum));
+    const connect = { ...CONNECT, properties: is5 ? { ...ofClient } : NO_PROPERTIES };
+    this.#it.session.connect(connect, this.#it.now, features);
     this.#it.room = Infinity;
     assertEquals(this.#it.take(), ["CONNECT"]);
-    this.#it.receive(connackPacket(0, sessionPresent));
+    this.#it.receive({ ...connackPacket(0, sessionPresent), properties: is5 ? { ...ofBroker } : NO_PROPERTIES });
     this.#send();
-    this.#broker.connected();
+    this.#broker.connected(ofClient, ofBroker);
+  }
+
+  #allowance(): Allowance {
+    return {
+      receiveMaximum: this.#random.pick([1, 2, 5, 65_535]),
+      topicAliasMaximum: this.#random.pick([0, 1, 3, 10]),
+    };
   }
 
   #cut(): void {
@@ -378,18 +482,27 @@ class World {
   #checkPublished(): void {
     const { record } = this.#broker;
     const counts = countEach(record);
-    for (const { payload, qos, outcome, cancelled } of this.#published) {
+    for (const { payload, qos, outcome, expiresAt, cancelled } of this.#published) {
       const count = counts.get(payload) ?? 0;
       const what = `message ${payload}, QoS ${qos}, came ${count} times`;
       if (cancelled) assertEquals(outcome.state, "pending");
+      else if (outcome.state === "failed") this.#checkFailure(outcome.message, payload, expiresAt, count);
       else assertEquals(outcome.state, "settled", what);
-      if (qos > 0 && !cancelled) assert(count >= 1, what);
+      if (qos > 0 && outcome.state === "settled") assert(count >= 1, what);
       if (qos === 0 || qos === 2 && !this.#options.losesSessions) assert(count <= 1, what);
     }
     assertInOrder([...new Set(record)].map(Number));
   }
 
+  #checkFailure(message: string, payload: string, expiresAt: number, count: number): void {
+    if (this.#options.is5 && isRejected(payload) && message.includes("The broker rejected")) return;
+    assertStringIncludes(message, "expired before it could be sent");
+    assert(expiresAt <= this.#it.now, `message ${payload} expired too early`);
+    if (!this.#options.losesSessions) assertEquals(count, 0, `message ${payload} expired though it was sent`);
+  }
+
   #checkDelivered(): void {
+    for (const message of this.#it.delivered) assertEquals(message.topic, topicOf(message.text()));
     const delivered = this.#it.delivered.map((message) => message.text());
     const counts = countEach(delivered);
     for (const { payload, qos } of this.#sentByBroker) {
@@ -415,25 +528,29 @@ function assertInOrder(numbers: number[]): void {
   }
 }
 
-for (const manualAck of [false, true]) {
-  for (const losesSessions of [false, true]) {
-    const title = `Session loses nothing, repeats no QoS 2 and keeps the order over random cuts` +
-      ` (session ${losesSessions ? "kept or lost" : "kept"}, ${
-        manualAck ? "acknowledged by the application" : "acknowledged at once"
-      })`;
-    Deno.test(title, () => {
-      const runs = Number(Deno.env.get("MODEL_RUNS") ?? 100), first = seedOf("MODEL_SEED");
-      for (let run = 0; run < runs; run++) {
-        const seed = first + run;
-        try {
-          const world = new World({ random: new Random(seed), manualAck, losesSessions });
-          for (let i = 0; i < 400; i++) world.step();
-          world.settle();
-          world.check();
-        } catch (error) {
-          throw new Error(`MODEL_SEED=${seed}`, { cause: error });
-        }
-      }
-    });
+for (const is5 of [false, true]) {
+  for (const manualAck of [false, true]) {
+    for (const losesSessions of [false, true]) {
+      const title = `Session loses nothing, repeats no QoS 2 and keeps the order over random cuts` +
+        ` (${is5 ? "MQTT 5.0, " : ""}session ${losesSessions ? "kept or lost" : "kept"}, ${
+          manualAck ? "acknowledged by the application" : "acknowledged at once"
+        })`;
+      Deno.test(title, () => runWorlds({ is5, manualAck, losesSessions }));
+    }
+  }
+}
+
+function runWorlds(options: Omit<WorldOptions, "random">): void {
+  const runs = Number(Deno.env.get("MODEL_RUNS") ?? 100), first = seedOf("MODEL_SEED");
+  for (let run = 0; run < runs; run++) {
+    const seed = first + run;
+    try {
+      const world = new World({ random: new Random(seed), ...options });
+      for (let i = 0; i < 400; i++) world.step();
+      world.settle();
+      world.check();
+    } catch (error) {
+      throw new Error(`MODEL_SEED=${seed}`, { cause: error });
+    }
   }
 }

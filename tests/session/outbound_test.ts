@@ -300,6 +300,263 @@ Deno.test("Session.publish() keeps to the broker's Receive Maximum (MQTT 5.0) wh
   }
 });
 
+Deno.test("Session.publish() counts QoS 1 and 2 until their last answer, and PUBREC of 0x80 or more is one [MQTT5-3.3.4-7]", () => {
+  using it = new Recorder();
+  it.connect5({ receiveMaximum: 2 });
+  for (const topic of ["a", "b", "c", "d", "e"]) it.publish(topic, 2);
+  it.publish("f", 1);
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 2", "PUBLISH(2) b QoS 2"]);
+  it.receive(pubrec(1));
+  assertEquals(it.take(), ["PUBREL(1)"]);
+  it.receive(acknowledgement("PUBREC", 2, 0x97));
+  assertEquals(it.take(), ["PUBLISH(3) c QoS 2"]);
+  it.receive(acknowledgement("PUBREC", 3, 0x10));
+  assertEquals(it.take(), ["PUBREL(3)"]);
+  it.receive(pubcomp(1));
+  it.receive(acknowledgement("PUBCOMP", 3, 0x92));
+  assertEquals(it.take(), ["PUBLISH(4) d QoS 2", "PUBLISH(5) e QoS 2"]);
+  it.receive(acknowledgement("PUBREC", 4, 0x80));
+  assertEquals(it.take(), ["PUBLISH(6) f QoS 1"]);
+  it.receive(acknowledgement("PUBACK", 6, 0x87));
+  it.receive(pubrec(5));
+  it.receive(pubcomp(5));
+  assertEquals([it.take(), it.session.publishesSettled], [["PUBREL(5)"], true]);
+});
+
+Deno.test("Session sends other packets than PUBLISH though the Receive Maximum is reached [MQTT5-3.3.4-8]", () => {
+  using it = new Recorder();
+  it.connect5({ receiveMaximum: 1 });
+  it.publish("a", 2);
+  it.publish("b", 1);
+  it.subscribe("c");
+  it.ping();
+  it.receive(publishPacket("d", 1, "", { packetId: 1 }));
+  it.receive(pubrec(1));
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 2", "SUBSCRIBE(2) c:0 #1", "PINGREQ", "PUBACK(1)", "PUBREL(1)"]);
+});
+
+Deno.test("Session keeps to the Receive Maximum of the new connection in what it sends again", () => {
+  for (const sessionPresent of [true, false]) {
+    using it = new Recorder();
+    it.connect5();
+    for (const topic of ["a", "b", "c", "d"]) it.publish(topic, 1);
+    it.take();
+    it.lose();
+    it.connect5({ receiveMaximum: 2 }, { sessionPresent });
+    const dup = sessionPresent ? " dup" : "";
+    assertEquals(it.take(), [`PUBLISH(1) a QoS 1${dup}`, `PUBLISH(2) b QoS 1${dup}`]);
+    it.receive(puback(2));
+    assertEquals(it.take(), [`PUBLISH(3) c QoS 1${dup}`]);
+    it.receive(puback(1));
+    assertEquals(it.take(), [`PUBLISH(4) d QoS 1${dup}`]);
+    it.lose();
+    it.connect5({}, { sessionPresent: true });
+    assertEquals(it.take(), ["PUBLISH(3) c QoS 1 dup", "PUBLISH(4) d QoS 1 dup"]);
+  }
+});
+
+Deno.test("Session.receive() gives the reason of PUBACK or PUBREC from 0x80 on with its error, and frees the identifier", () => {
+  for (const [qos, type] of [[1, "PUBACK"], [2, "PUBREC"]] as const) {
+    for (const reasonCode of [0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]) {
+      for (const reasonString of [undefined, "why"]) {
+        using it = new Recorder();
+        it.connect5();
+        const { flow, outcome } = it.publish("a", qos);
+        const answer = { type, packetId: 1, reasonCode, properties: { reasonString } };
+        it.receive(answer);
+        assertInstanceOf(outcome.error, RejectedError);
+        const error = outcome.error as RejectedError;
+        assertEquals([error.reasonCode, error.reasonString], [reasonCode, reasonString]);
+        assertEquals(qos === 1 ? flow.message.pubackPacket : flow.message.pubrecPacket, answer);
+        it.receive(acknowledgement(type, 1)); // the identifier is unknown
+        it.lose();
+        it.connect5({}, { sessionPresent: true });
+        assertEquals(it.take(), ["PUBLISH(1) a QoS " + qos, ...qos === 2 ? ["PUBREL(1)"] : []]);
+      }
+    }
+  }
+});
+
+Deno.test("Session.receive() takes no matching subscribers (0x10) for a success", () => {
+  using it = new Recorder();
+  it.connect5();
+  const [a, b] = [it.publish("a", 1), it.publish("b", 2)];
+  it.receive(acknowledgement("PUBACK", 1, 0x10));
+  it.receive(acknowledgement("PUBREC", 2, 0x10));
+  it.receive(pubcomp(2));
+  assertEquals([a.outcome.state, b.outcome.state], ["settled", "settled"]);
+  assertEquals([a.outcome.result?.pubackPacket?.reasonCode, b.outcome.result?.pubrecPacket?.reasonCode], [0x10, 0x10]);
+  it.take();
+});
+
+// Message expiry (MQTT 5.0, §3.3.2.3.3).
+
+function expiring(topic: string, qos: QoS, messageExpiryInterval: number): PublishPacket {
+  return { ...publishPacket(topic, qos), properties: { messageExpiryInterval, contentType: "text/plain" } };
+}
+
+Deno.test("Session.publish() sends the interval as it is where nothing has to wait", () => {
+  using it = new Recorder();
+  it.connect5();
+  it.now = 5.5;
+  for (const interval of [10, 0, 4_294_967_295]) it.publishUntil(it.now + interval, expiring("a", 1, interval));
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 1 10s", "PUBLISH(2) a QoS 1 0s", "PUBLISH(3) a QoS 1 4294967295s"]);
+});
+
+Deno.test("Session counts the interval down while a publish waits for the connection, the window or the write buffer", () => {
+  const waits: [what: string, before: (it: Recorder) => void, after: (it: Recorder) => void][] = [
+    ["the connection", () => {}, (it) => it.connect5()],
+    [
+      "the window",
+      (it) => (it.connect5({ receiveMaximum: 1 }), it.publish("first", 1)),
+      (it) => it.receive(puback(1)),
+    ],
+    ["the write buffer", (it) => (it.connect5(), it.room = 1, it.publish("first")), (it) => it.writable()],
+  ];
+  for (const [what, before, after] of waits) {
+    for (const [waited, left] of [[0, 10], [0.5, 10], [1, 9], [3.2, 7], [9, 1], [9.9, 1]]) {
+      using it = new Recorder();
+      it.now = 100.3;
+      before(it);
+      it.take();
+      const packet = expiring("a", 1, 10);
+      const { flow } = it.publishUntil(it.now + 10, packet);
+      it.now += waited;
+      it.session.tick(it.now);
+      after(it);
+      const properties = { messageExpiryInterval: left, contentType: "text/plain" };
+      const expected = { ...packet, packetId: flow.message.packetId, properties };
+      assertEquals([it.takePackets().at(-1), flow.message.publishPacket], [expected, expected], `${what}, ${waited} s`);
+      assertEquals(packet, expiring("a", 1, 10), "the caller's packet is not changed");
+    }
+  }
+});
+
+Deno.test("Session never sends a longer interval than was given, though its clock is behind the caller's", () => {
+  using it = new Recorder();
+  it.publishUntil(1.5 + 10, expiring("a", 1, 10));
+  it.now = 1;
+  it.connect5();
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 1 10s"]);
+});
+
+Deno.test("Session.tick() fails what has expired before it was sent, at its deadline, and keeps the order of the rest", () => {
+  for (const connected of [false, true]) {
+    using it = new Recorder({ pingDelay: 0 });
+    if (connected) it.connect5({ receiveMaximum: 1 });
+    const first = it.publishUntil(3, expiring("first", 1, 3));
+    const [a, b, c, d] = [
+      it.publishUntil(20, expiring("a", 1, 20)),
+      it.publishUntil(5, expiring("b", 2, 5)),
+      it.publish("c", 1),
+      it.publishUntil(10, expiring("d", 0, 10)),
+    ].map(({ outcome }) => outcome);
+    it.take();
+    assertEquals(it.session.deadline, connected ? 5 : 3);
+    it.session.tick(4.9);
+    assertEquals([first.outcome.state, b.state], [connected ? "pending" : "failed", "pending"]);
+    assertEquals(it.session.deadline, 5);
+    it.session.tick(5);
+    assertInstanceOf(b.error, ClientError);
+    assertEquals(b.message, `The publish to "b" expired before it could be sent (message expiry interval of 5 s)`);
+    assertEquals([it.session.deadline, it.session.queuedPublishes], [10, 3]);
+    it.now = 12;
+    it.session.tick(12);
+    assertEquals([a.state, b.state, c.state, d.state], ["pending", "failed", "pending", "failed"]);
+    assertEquals([it.session.deadline, it.take()], [20, []]);
+    if (connected) it.receive(puback(1));
+    else it.connect5();
+    const id = connected ? 2 : 1;
+    assertEquals(it.take()[0], `PUBLISH(${id}) a QoS 1 8s`);
+    it.receive(puback(id));
+    it.session.tick(1000);
+    assertEquals([a.state, it.session.deadline], ["settled", Infinity]);
+    it.take();
+  }
+});
+
+Deno.test("Session drops at the connection what has expired, though no tick() came in time", () => {
+  using it = new Recorder();
+  const [a, b, c] = [
+    it.publishUntil(0, expiring("a", 1, 0)),
+    it.publishUntil(10, expiring("b", 0, 10)),
+    it.publish("c", 1),
+  ].map(({ outcome }) => outcome);
+  assertEquals(it.session.deadline, 0);
+  it.now = 10;
+  it.connect5();
+  assertEquals([it.take(), a.state, b.state, c.state], [["PUBLISH(1) c QoS 1"], "failed", "failed", "pending"]);
+});
+
+Deno.test("Session.publish() has room for others where something expired", () => {
+  using it = new Recorder({ maxQueuedPublishes: 1 });
+  it.publishUntil(1, expiring("a", 1, 1));
+  assertThrows(() => it.publish("b", 1), ClientError, "the offline queue is full");
+  it.session.tick(1);
+  it.publish("b", 1);
+  it.connect5();
+  assertEquals(it.take(), ["PUBLISH(1) b QoS 1"]);
+});
+
+Deno.test("Session.cancel() of what would expire leaves nothing to fail", () => {
+  using it = new Recorder();
+  const { flow, outcome } = it.publishUntil(1, expiring("a", 1, 1));
+  it.session.cancel(flow);
+  it.session.tick(2);
+  assertEquals([outcome.state, it.session.deadline, it.session.queuedPublishes], ["pending", Infinity, 0]);
+});
+
+Deno.test("Session sends again as it was what the broker may have, however late, while the session is kept", () => {
+  using it = new Recorder();
+  it.connect5();
+  const outcomes = ([1, 2] as const).map((qos) => it.publishUntil(10, expiring("a", qos, 10)).outcome);
+  it.take();
+  for (const now of [5, 50]) {
+    it.lose();
+    it.session.tick(now);
+    it.now = now;
+    it.connect5({}, { sessionPresent: true });
+    assertEquals(it.take(), ["PUBLISH(1) a QoS 1 dup 10s", "PUBLISH(2) a QoS 2 dup 10s"]);
+  }
+  it.receive(puback(1));
+  it.receive(pubrec(2));
+  it.lose();
+  it.connect5({}, { sessionPresent: true });
+  it.receive(pubcomp(2));
+  assertEquals(outcomes.map(({ state }) => state), ["settled", "settled"]);
+  assertEquals(it.take(), ["PUBREL(2)", "PUBREL(2)"]);
+});
+
+Deno.test("Session counts down, and drops, what was sent and is to be sent anew since the session was lost", () => {
+  using it = new Recorder();
+  it.connect5();
+  const [a, b, c, d] = [
+    it.publishUntil(10, expiring("a", 1, 10)),
+    it.publishUntil(4, expiring("b", 2, 4)),
+    it.publishUntil(20, expiring("c", 2, 20)),
+    it.publish("d", 1),
+  ].map(({ outcome }) => outcome);
+  it.receive(pubrec(2));
+  it.receive(pubrec(3));
+  it.take();
+  it.lose();
+  it.now = 5.5;
+  it.connect5();
+  assertEquals(it.take(), ["PUBLISH(1) a QoS 1 5s", "PUBLISH(2) c QoS 2 15s", "PUBLISH(3) d QoS 1"]);
+  assertInstanceOf(b.error, ClientError);
+  assertEquals([a.state, c.state, d.state, it.session.inFlight], ["pending", "pending", "pending", 3]);
+  it.lose();
+  it.now = 12;
+  it.connect5();
+  assertEquals(it.take(), ["PUBLISH(1) c QoS 2 8s", "PUBLISH(2) d QoS 1"]);
+  assertEquals([a.state, it.session.inFlight], ["failed", 2]);
+  it.receive(puback(2));
+  it.receive(pubrec(1));
+  it.receive(pubcomp(1));
+  assertEquals([c.state, d.state, it.session.publishesSettled], ["settled", "settled", true]);
+  it.take();
+});
+
 Deno.test("Session.publish() sends QoS 0 in its turn behind a QoS 1 that waits", () => {
   using it = new Recorder({ maxInflight: 1 });
   it.connect();

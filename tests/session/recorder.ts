@@ -11,7 +11,7 @@ import type {
   QoS,
   SubscriptionRequest,
 } from "../../src/packets.ts";
-import { NO_PROPERTIES } from "../../src/properties.ts";
+import { NO_PROPERTIES, type Properties } from "../../src/properties.ts";
 import type { Effects } from "../../src/session/effects.ts";
 import { type Flow, PublishFlow } from "../../src/session/flow.ts";
 import {
@@ -46,6 +46,11 @@ export const CONNECT: ConnectPacket = {
   will: undefined,
   properties: NO_PROPERTIES,
 };
+
+interface Connecting5 {
+  sessionPresent?: boolean;
+  connect?: Properties;
+}
 
 /** What became of a flow, as its promise would tell. */
 export class Outcome<Result = unknown> {
@@ -199,6 +204,12 @@ export class Recorder implements Effects {
     assertEquals(flow.state, "settled");
   }
 
+  /** Connects by MQTT 5.0; takes the properties of CONNACK, and those of CONNECT. */
+  connect5(connack: Properties = {}, { sessionPresent = false, connect = {} }: Connecting5 = {}): void {
+    const features = MQTT_5_0;
+    this.connect(sessionPresent, { features, connect: { properties: connect }, connack: { properties: connack } });
+  }
+
   lose(error: unknown = new Error("the link was cut")): void {
     this.session.linkLost(error);
   }
@@ -226,7 +237,15 @@ export class Recorder implements Effects {
     qos: QoS = 0,
     payload: string | Uint8Array = topic,
   ): { flow: PublishFlow; outcome: Outcome<ApplicationMessage> } {
-    const flow = this.session.publish(publishPacket(topic, qos, payload));
+    return this.publishUntil(Infinity, publishPacket(topic, qos, payload));
+  }
+
+  /** Publishes a packet that is not to be sent at `expiresAt` any more. */
+  publishUntil(
+    expiresAt: number,
+    packet: PublishPacket,
+  ): { flow: PublishFlow; outcome: Outcome<ApplicationMessage> } {
+    const flow = this.session.publish(packet, expiresAt);
     return { flow, outcome: new Outcome(flow) };
   }
 
@@ -289,16 +308,24 @@ function subscription(topicFilter: string, qos: QoS): SubscriptionRequest {
   return { topicFilter, qos, noLocal: false, retainAsPublished: false, retainHandling: 0 };
 }
 
-/** Gives a packet in short: `PUBLISH(1) a QoS 2 dup`, `PUBACK(1)`, `SUBSCRIBE(2) a/#:1 b:0`. */
+/**
+ * Gives a packet in short: `PUBLISH(1) a QoS 2 dup`, `PUBACK(1)`, `SUBSCRIBE(2) a/#:1 b:0`. Properties are shown where there are any: the topic
+ * alias in `a=3` and `=3`, the message expiry interval in `a 10s`, the subscription identifier in `SUBSCRIBE(2) a:0 #7`.
+ */
 export function describe(packet: Packet): string {
   switch (packet.type) {
     case "PUBLISH": {
-      const { qos, dup, topic, packetId } = packet;
-      return qos === 0 ? `PUBLISH ${topic}` : `PUBLISH(${packetId}) ${topic} QoS ${qos}${dup ? " dup" : ""}`;
+      const { qos, dup, packetId, properties: { topicAlias, messageExpiryInterval } } = packet;
+      const topic = topicAlias === undefined ? packet.topic : `${packet.topic}=${topicAlias}`;
+      const expiry = messageExpiryInterval === undefined ? "" : ` ${messageExpiryInterval}s`;
+      if (qos === 0) return `PUBLISH ${topic}${expiry}`;
+      return `PUBLISH(${packetId}) ${topic} QoS ${qos}${dup ? " dup" : ""}${expiry}`;
     }
     case "SUBSCRIBE": {
       const entries = packet.subscriptions.map(({ topicFilter, qos }) => `${topicFilter}:${qos}`);
-      return `SUBSCRIBE(${packet.packetId}) ${entries.join(" ")}`;
+      const { subscriptionIdentifier } = packet.properties;
+      const identifier = subscriptionIdentifier === undefined ? "" : ` #${subscriptionIdentifier}`;
+      return `SUBSCRIBE(${packet.packetId}) ${entries.join(" ")}${identifier}`;
     }
     case "UNSUBSCRIBE":
       return `UNSUBSCRIBE(${packet.packetId}) ${packet.topicFilters.join(" ")}`;

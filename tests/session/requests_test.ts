@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ProtocolError } from "../../src/errors.ts";
+import { ClientError, ProtocolError } from "../../src/errors.ts";
+import { ApplicationMessage } from "../../src/message.ts";
 import type { SubscribePacket } from "../../src/packets.ts";
-import { Recorder, suback, unsuback } from "./recorder.ts";
+import { publishPacket, Recorder, suback, unsuback } from "./recorder.ts";
 
 /** Answers the SUBSCRIBE and UNSUBSCRIBE among what was sent, and gives what was sent. */
 function answerAll(it: Recorder): string[] {
@@ -282,6 +283,84 @@ Deno.test("Session.reset() forgets the subscriptions to restore", () => {
   }
 });
 
+// Subscription identifiers (MQTT 5.0, §3.8.2.1.2).
+
+Deno.test("Session.subscribe() gives each SUBSCRIBE an identifier, where the protocol and the broker know them", () => {
+  using it = new Recorder();
+  it.connect5();
+  it.subscribe("a", "b/#");
+  it.subscribe("c");
+  it.unsubscribe("a");
+  assertEquals(it.take(), ["SUBSCRIBE(1) a:0 b/#:0 #1", "SUBSCRIBE(2) c:0 #2", "UNSUBSCRIBE(3) a"]);
+  it.lose();
+  it.connect5({ subscriptionIdentifiersAvailable: 0 }, { sessionPresent: true });
+  assertEquals(it.take(), ["SUBSCRIBE(4) a:0 b/#:0", "SUBSCRIBE(5) c:0", "UNSUBSCRIBE(6) a"]);
+  it.lose();
+  it.connect(true);
+  assertEquals(it.take(), ["SUBSCRIBE(7) a:0 b/#:0", "SUBSCRIBE(8) c:0", "UNSUBSCRIBE(9) a"]);
+});
+
+Deno.test("Session.subscribe() leaves the packet of the caller without an identifier", () => {
+  using it = new Recorder();
+  it.connect5();
+  const properties = { userProperties: [["a", "b"]] as [string, string][] };
+  const subscriptions = [
+    { topicFilter: "a", qos: 1, noLocal: false, retainAsPublished: false, retainHandling: 0 } as const,
+  ];
+  it.session.subscribe({ type: "SUBSCRIBE", packetId: 0, subscriptions, properties });
+  const [sent] = it.takePackets() as SubscribePacket[];
+  assertEquals([sent.properties, properties], [{ ...properties, subscriptionIdentifier: 1 }, {
+    userProperties: [["a", "b"]],
+  }]);
+});
+
+Deno.test("Session restores subscriptions with the identifiers that they had, and without where the broker knows none", () => {
+  using it = new Recorder();
+  it.connect5();
+  it.subscribe("a", "b");
+  it.subscribe("c");
+  it.subscribe("b", "d");
+  answerAll(it);
+  for (let i = 0; i < 2; i++) {
+    it.lose();
+    it.connect5();
+    assertEquals(it.take(), ["SUBSCRIBE(1) a:0 #1", "SUBSCRIBE(2) b:0 d:0 #3", "SUBSCRIBE(3) c:0 #2"]);
+    it.lose();
+    it.connect5({ subscriptionIdentifiersAvailable: 0 });
+    assertEquals(it.take(), ["SUBSCRIBE(1) a:0", "SUBSCRIBE(2) b:0 d:0", "SUBSCRIBE(3) c:0"]);
+  }
+});
+
+Deno.test("Session.subscribe() that the broker cannot serve leaves the identifiers as they are", () => {
+  using it = new Recorder();
+  it.connect5({ sharedSubscriptionAvailable: 0 });
+  it.subscribe("a", "b");
+  answerAll(it);
+  assertThrows(() => it.subscribe("a", "$share/g/b"), ClientError);
+  const { version } = it.session.subscriptions;
+  it.subscribe("c");
+  assertEquals(it.take(), ["SUBSCRIBE(2) c:0 #2"]);
+  const message = new ApplicationMessage({ ...publishPacket("a"), properties: { subscriptionIdentifiers: [1] } });
+  assertEquals([it.session.subscriptions.concerns(message, "a"), it.session.subscriptions.version > version], [
+    true,
+    true,
+  ]);
+});
+
+Deno.test("Session.receive() has the subscription that UNSUBACK ends give up its identifier, not one that is kept", () => {
+  using it = new Recorder();
+  it.connect5();
+  it.subscribe("a");
+  it.subscribe("b");
+  answerAll(it);
+  it.unsubscribe("a", "b");
+  it.take();
+  it.receive(unsuback(3, 0, 0x87));
+  it.subscribe("a");
+  it.subscribe("b");
+  assertEquals(it.take(), ["SUBSCRIBE(4) a:0 #3", "SUBSCRIBE(5) b:0 #2"]);
+});
+
 // Cancelling.
 
 Deno.test("Session.cancel() takes back a call that waits for the connection", () => {
@@ -319,4 +398,21 @@ Deno.test("Session.end() fails every subscribe and unsubscribe call, and restore
   it.take();
   it.connect(false);
   assertEquals(it.take(), []);
+});
+
+Deno.test("Session.subscribe() gives up after so many sendings that the connection did not survive, as does what was sent with it", () => {
+  using it = new Recorder({ maxPublishAttempts: 3 });
+  const call = it.subscribe("secret/#", "a"), other = it.unsubscribe("b");
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    it.connect();
+    assertEquals([call.state, it.take()[0]], ["pending", `SUBSCRIBE(1) secret/#:0 a:0`]);
+    it.lose();
+  }
+  const expected = 'Gave up to subscribe to "secret/#", "a": the connection broke after each of its 3 sendings';
+  assertEquals([call.state, call.message.slice(0, expected.length)], ["failed", expected]);
+  assertEquals(other.state, "failed");
+  const next = it.subscribe("c");
+  it.connect();
+  assertEquals(answerAll(it), ["+c:0"]);
+  assertEquals(next.state, "settled");
 });

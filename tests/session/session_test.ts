@@ -1,7 +1,8 @@
 import { assertAlmostEquals, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
-import { ProtocolError } from "../../src/errors.ts";
+import { MQTT_5_0 } from "../../src/codec/mqtt_5_0.ts";
+import { ClientError, ConnectionLostError, ProtocolError, RejectedError } from "../../src/errors.ts";
 import type { Packet } from "../../src/packets.ts";
-import { NO_PROPERTIES } from "../../src/properties.ts";
+import { NO_PROPERTIES, type Properties } from "../../src/properties.ts";
 import {
   acknowledgement,
   connackPacket,
@@ -168,6 +169,286 @@ Deno.test("Session.disconnect() sends nothing where there is no connection", () 
   it.session.connect(CONNECT, 0);
   it.take();
   it.session.disconnect(0, NO_PROPERTIES);
+  assertEquals(it.take(), []);
+});
+
+// The end of a connection (MQTT 5.0, §3.14).
+
+function disconnectPacket(reasonCode: number, properties: Properties = NO_PROPERTIES): Packet {
+  return { type: "DISCONNECT", reasonCode, properties };
+}
+
+Deno.test("Session.receive() ends the connection on DISCONNECT, with what the broker says", () => {
+  const table: [reasonCode: number, properties: Properties, message: string, permanent: boolean][] = [
+    [0x00, {}, "The broker ended the connection: Success (0x00)", false],
+    [0x8b, {}, "The broker ended the connection: Server shutting down (0x8B)", false],
+    [0x8e, { reasonString: "go" }, "The broker ended the connection: Session taken over (0x8E), go", true],
+    [0x87, {}, "The broker ended the connection: Not authorized (0x87)", true],
+    [0x9c, { serverReference: "b:1" }, "The broker ended the connection: Use another server (0x9C)", false],
+    [0x9d, { serverReference: "b:1" }, "The broker ended the connection: Server moved (0x9D)", true],
+  ];
+  for (const [reasonCode, properties, message, permanent] of table) {
+    using it = new Recorder();
+    it.connect5();
+    const { outcome } = it.publish("a", 1);
+    it.take();
+    const error = assertThrows(
+      () => it.receive(disconnectPacket(reasonCode, properties)),
+      ConnectionLostError,
+      message,
+    ) as ConnectionLostError;
+    assertEquals([error.message, error.reasonCode, error.permanent], [message, reasonCode, permanent]);
+    assertEquals([error.serverReference, outcome.state, it.take()], [properties.serverReference, "pending", []]);
+    it.lose(error);
+    it.connect5({}, { sessionPresent: true });
+    assertEquals(it.take(), ["PUBLISH(1) a QoS 1 dup"]);
+  }
+});
+
+Deno.test("Session.receive() refuses a DISCONNECT of the broker with a session expiry interval [MQTT5-3.14.2-2]", () => {
+  for (const sessionExpiryInterval of [0, 10]) {
+    using it = new Recorder();
+    it.connect5();
+    const error = assertThrows(() => it.receive(disconnectPacket(0, { sessionExpiryInterval })), ProtocolError);
+    assertEquals(error.reasonCode, 0x82);
+  }
+});
+
+Deno.test("Session.receive() refuses DISCONNECT before CONNACK [MQTT5-3.14.0-1]", () => {
+  using it = new Recorder();
+  it.session.connect(CONNECT, 0, MQTT_5_0);
+  assertThrows(() => it.receive(disconnectPacket(0x8b)), ProtocolError, "Unexpected DISCONNECT");
+  it.take();
+});
+
+Deno.test("Session.complain() sends the reason, and nothing is sent or heeded after it [MQTT5-3.14.4-1]", () => {
+  using it = new Recorder({ manualAck: true });
+  it.connect5(METHOD, { connect: METHOD });
+  it.receive(publishPacket("a", 1, "", { packetId: 1 }));
+  const { outcome } = it.publish("b", 1);
+  it.take();
+  assertEquals(it.session.complain(0x93), true);
+  assertEquals(it.takePackets(), [disconnectPacket(0x93)]);
+  it.publish("c", 1);
+  it.subscribe("d");
+  it.ping();
+  it.session.reauthenticate(undefined);
+  it.session.authenticate(new Uint8Array(0));
+  it.delivered[0].ack();
+  it.receive(acknowledgement("PUBACK", 1));
+  it.receive(disconnectPacket(0));
+  it.receive({ type: "AUTH", reasonCode: 0x18, properties: {} });
+  it.writable();
+  it.session.tick(1000);
+  it.session.disconnect(0, NO_PROPERTIES);
+  assertEquals([it.session.complain(0x82), it.take(), outcome.state, it.challenges], [false, [], "pending", []]);
+});
+
+Deno.test("Session.complain() says nothing to a broker of 3.1.1, nor before CONNECT", () => {
+  using it = new Recorder();
+  assertEquals(it.session.complain(0x82), false);
+  it.connect();
+  assertEquals(it.session.complain(0x82), false);
+  assertEquals(it.take(), []);
+});
+
+Deno.test("Session.complain() tells what is wrong with a CONNACK", () => {
+  using it = new Recorder();
+  const publish = it.publish("a", 1);
+  const flow = new Outcome(it.session.connect(CONNECT, 0, MQTT_5_0));
+  assertEquals([it.session.complain(0x81), it.take()], [true, ["CONNECT", "DISCONNECT"]]);
+  it.receive(connackPacket(0));
+  assertEquals([flow.state, it.take()], ["pending", []]);
+  it.lose();
+  it.connect5();
+  assertEquals([flow.state, publish.outcome.state, it.take()], ["failed", "pending", ["PUBLISH(1) a QoS 1"]]);
+});
+
+Deno.test("Session.disconnect() sends its reason and properties", () => {
+  using it = new Recorder();
+  it.connect5();
+  const properties = { sessionExpiryInterval: 5, reasonString: "done" };
+  it.session.disconnect(4, properties);
+  assertEquals(it.takePackets(), [disconnectPacket(4, properties)]);
+});
+
+// Enhanced authentication (MQTT 5.0, §4.12).
+
+const METHOD = { authenticationMethod: "m" };
+
+function authPacket(reasonCode: number, properties: Properties = METHOD): Packet {
+  return { type: "AUTH", reasonCode, properties };
+}
+
+/** Connects to a broker that knows the method. */
+function connectBy(method: Properties, sessionPresent = false): Recorder {
+  const it = new Recorder();
+  it.connect5(method, { sessionPresent, connect: method });
+  return it;
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+Deno.test("Session has the application answer the challenges before CONNACK, and sends nothing else meanwhile", () => {
+  using it = new Recorder();
+  it.publish("a", 1);
+  it.ping();
+  const properties = { ...METHOD, authenticationData: bytes("first") };
+  const flow = new Outcome(it.session.connect({ ...CONNECT, properties }, 0, MQTT_5_0));
+  assertEquals(it.take(), ["CONNECT"]);
+  for (const text of ["1", "2"]) {
+    it.receive(authPacket(0x18, { ...METHOD, authenticationData: bytes(text) }));
+    assertEquals(it.challenges.pop()?.properties.authenticationData, bytes(text));
+    it.session.authenticate(bytes(`answer ${text}`));
+    assertEquals(it.takePackets(), [authPacket(0x18, { ...METHOD, authenticationData: bytes(`answer ${text}`) })]);
+  }
+  it.receive({ ...connackPacket(0), properties: METHOD });
+  assertEquals([flow.state, it.challenges, it.take()], ["settled", [], ["PINGREQ", "PUBLISH(1) a QoS 1"]]);
+});
+
+Deno.test("Session.receive() refuses an AUTH before CONNACK that is no challenge, or of another method [MQTT5-4.12.0-5]", () => {
+  const table: [packet: Packet, asked: Properties][] = [
+    [authPacket(0x00), METHOD],
+    [authPacket(0x19), METHOD],
+    [authPacket(0x18, { authenticationMethod: "other" }), METHOD],
+    [authPacket(0x18, {}), METHOD],
+    [authPacket(0x18), {}],
+    [authPacket(0x18, {}), {}],
+  ];
+  for (const [packet, properties] of table) {
+    using it = new Recorder();
+    it.session.connect({ ...CONNECT, properties }, 0, MQTT_5_0);
+    const error = assertThrows(() => it.receive(packet), ProtocolError, "Unexpected AUTH from the broker");
+    assertEquals([error.reasonCode, it.challenges, it.take()], [0x82, [], ["CONNECT"]]);
+  }
+});
+
+Deno.test("Session.receive() refuses a CONNACK with another method than CONNECT, or with one unasked for [MQTT5-4.12.0-5] [MQTT5-4.12.0-6]", () => {
+  const table: [asked: Properties, given: Properties, message: string][] = [
+    [METHOD, { authenticationMethod: "M" }, `Unexpected CONNACK from the broker: its method is not "m"`],
+    [{}, METHOD, "Unexpected CONNACK from the broker: its method is not asked for"],
+  ];
+  for (const [asked, given, message] of table) {
+    using it = new Recorder();
+    it.publish("a", 1);
+    const flow = new Outcome(it.session.connect({ ...CONNECT, properties: asked }, 0, MQTT_5_0));
+    const error = assertThrows(() => it.receive({ ...connackPacket(0), properties: given }), ProtocolError, message);
+    it.lose(error);
+    assertEquals([error.reasonCode, flow.error, it.take()], [0x82, error, ["CONNECT"]]);
+  }
+});
+
+Deno.test("Session.receive() takes a CONNACK that does not repeat the method of CONNECT", () => {
+  using it = new Recorder();
+  const flow = new Outcome(it.session.connect({ ...CONNECT, properties: METHOD }, 0, MQTT_5_0));
+  it.receive(connackPacket(0));
+  assertEquals(flow.state, "settled");
+});
+
+Deno.test("Session.connect() settles with a refusal whatever its method", () => {
+  using it = new Recorder();
+  const flow = new Outcome(it.session.connect({ ...CONNECT, properties: METHOD }, 0, MQTT_5_0));
+  it.receive({ ...connackPacket(0), returnCode: 0x8c, reasonCode: 0x8c });
+  assertEquals([flow.state, flow.result?.reasonCode, it.take()], ["settled", 0x8c, ["CONNECT"]]);
+});
+
+Deno.test("Session.connect() asks a broker of 3.1.1 for no authentication by a method, and holds it to none", () => {
+  using it = new Recorder();
+  it.connect(false, { connect: { properties: METHOD } });
+  assertThrows(() => it.session.reauthenticate(undefined), ClientError, "has no authentication_method");
+});
+
+Deno.test("Session.reauthenticate() begins with its data, answers challenges, and settles on AUTH 0", () => {
+  using it = connectBy(METHOD);
+  const flow = new Outcome(it.session.reauthenticate(bytes("first")));
+  assertEquals(it.takePackets(), [authPacket(0x19, { ...METHOD, authenticationData: bytes("first") })]);
+  it.publish("a");
+  it.receive(authPacket(0x18, { ...METHOD, authenticationData: bytes("?") }));
+  it.session.authenticate(bytes("!"));
+  const answer = authPacket(0x18, { ...METHOD, authenticationData: bytes("!") });
+  assertEquals([it.takePackets(), it.challenges.length], [[publishPacket("a"), answer], 1]);
+  assertEquals(flow.state, "pending");
+  it.receive(authPacket(0x00));
+  assertEquals(flow.state, "settled");
+  new Outcome(it.session.reauthenticate(undefined));
+  assertEquals(it.takePackets(), [authPacket(0x19)]);
+});
+
+Deno.test("Session.reauthenticate() is settled by the next connection, which begins with an authentication", () => {
+  using it = connectBy(METHOD);
+  const before = new Outcome(it.session.reauthenticate(undefined));
+  it.lose();
+  const between = new Outcome(it.session.reauthenticate(undefined));
+  assertEquals([it.take(), before.state, between.state], [["AUTH"], "pending", "pending"]);
+  it.connect5(METHOD, { sessionPresent: true, connect: METHOD });
+  assertEquals([it.take(), before.state, between.state], [[], "settled", "settled"]);
+});
+
+Deno.test("Session.reauthenticate() fails when the broker ends the connection for it, or there is no next one", () => {
+  using it = connectBy(METHOD);
+  const refused = new Outcome(it.session.reauthenticate(undefined));
+  const disconnect = disconnectPacket(0x87, { reasonString: "no" });
+  assertThrows(() => it.receive(disconnect), ConnectionLostError);
+  assertInstanceOf(refused.error, RejectedError);
+  const { reasonCode, reasonString } = refused.error as RejectedError;
+  assertEquals([refused.message, reasonCode, reasonString], [
+    "The broker rejected the authentication: Not authorized (0x87), no",
+    0x87,
+    "no",
+  ]);
+  it.lose();
+  it.connect5(METHOD, { connect: METHOD });
+  const kept = new Outcome(it.session.reauthenticate(undefined));
+  assertThrows(() => it.receive(disconnectPacket(0x00)), ConnectionLostError);
+  it.lose();
+  assertEquals(kept.state, "pending");
+  const error = new Error("the end");
+  it.session.end(error);
+  assertStrictEquals(kept.error, error);
+  it.take();
+});
+
+Deno.test("Session.reauthenticate() needs a connection that was authenticated by a method", () => {
+  using it = new Recorder();
+  assertThrows(() => it.session.reauthenticate(undefined), ClientError, "has no authentication_method");
+  it.connect5();
+  assertThrows(() => it.session.reauthenticate(undefined), ClientError, "has no authentication_method");
+  assertEquals(it.take(), []);
+});
+
+Deno.test("Session.reauthenticate() refuses a second one while one is under way, one that nobody waits for too", () => {
+  using it = connectBy(METHOD);
+  const flow = it.session.reauthenticate(undefined), outcome = new Outcome(flow);
+  it.session.cancel(flow);
+  assertThrows(() => it.session.reauthenticate(undefined), ClientError, "is being authenticated again already");
+  assertEquals(it.take(), ["AUTH"]);
+  it.receive(authPacket(0x00));
+  assertEquals(outcome.state, "pending");
+  const next = new Outcome(it.session.reauthenticate(undefined));
+  it.receive(authPacket(0x00));
+  assertEquals([it.take(), next.state], [["AUTH"], "settled"]);
+});
+
+Deno.test("Session.receive() refuses an AUTH of another method, or that begins a re-authentication [MQTT5-4.12.1-1]", () => {
+  const table: [method: Properties, packet: Packet, message: string][] = [
+    [METHOD, authPacket(0x18, { authenticationMethod: "other" }), `its method is not "m"`],
+    [METHOD, authPacket(0x00, { authenticationMethod: "other" }), `its method is not "m"`],
+    [METHOD, authPacket(0x00, {}), `its method is not "m"`],
+    [METHOD, authPacket(0x19), "The broker may not begin a re-authentication"],
+    [{}, authPacket(0x18), "its method is not asked for"],
+    [{}, authPacket(0x00, {}), "its method is not asked for"],
+  ];
+  for (const [method, packet, message] of table) {
+    using it = connectBy(method);
+    const error = assertThrows(() => it.receive(packet), ProtocolError, message);
+    assertEquals([error.reasonCode, it.challenges, it.take()], [0x82, [], []]);
+  }
+});
+
+Deno.test("Session.authenticate() sends nothing where there is no connection", () => {
+  using it = connectBy(METHOD);
+  it.lose();
+  it.session.authenticate(bytes("late"));
   assertEquals(it.take(), []);
 });
 

@@ -1,17 +1,33 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { ApplicationMessage } from "../../src/message.ts";
-import { NO_PROPERTIES } from "../../src/properties.ts";
+import type { SubscribePacket } from "../../src/packets.ts";
+import { NO_PROPERTIES, type Properties } from "../../src/properties.ts";
 import { Subscriptions } from "../../src/session/subscriptions.ts";
 import { Inbox } from "../../src/shell/inbox.ts";
 
 const ENDED = new RangeError("ended");
 
 function deliver(inbox: Inbox, topic: string, ...texts: string[]): void {
-  for (const text of texts) {
-    const payload = new TextEncoder().encode(text);
-    const fields = { dup: false, qos: 0, retain: false, packetId: 0, properties: NO_PROPERTIES } as const;
-    inbox.deliver(new ApplicationMessage({ type: "PUBLISH", topic, ...fields, payload }));
-  }
+  for (const text of texts) deliverOne(inbox, topic, text, NO_PROPERTIES);
+}
+
+function deliverOne(inbox: Inbox, topic: string, text: string, properties: Properties): void {
+  const payload = new TextEncoder().encode(text);
+  const fields = { dup: false, qos: 0, retain: false, packetId: 0 } as const;
+  inbox.deliver(new ApplicationMessage({ type: "PUBLISH", topic, ...fields, properties, payload }));
+}
+
+/** Notes a SUBSCRIBE for one topic filter that the broker has granted. */
+function subscribe(subscriptions: Subscriptions, topicFilter: string, subscriptionIdentifier: number): void {
+  const request = { topicFilter, qos: 0, noLocal: false, retainAsPublished: false, retainHandling: 0 } as const;
+  const packet: SubscribePacket = {
+    type: "SUBSCRIBE",
+    packetId: 1,
+    subscriptions: [request],
+    properties: { subscriptionIdentifier },
+  };
+  subscriptions.requested(packet);
+  subscriptions.granted(packet, [0]);
 }
 
 /** Takes what is in the queue. */
@@ -211,6 +227,18 @@ Deno.test("Inbox.route() that is left leaves its messages to the queue from then
   assertEquals(shiftAll(inbox), ["3"]);
 });
 
+Deno.test("Inbox.route() that is finished gives what it had, and leaves its messages to the queue from then on", async () => {
+  const inbox = newInbox(10);
+  const route = inbox.route("a", 2), waiting = inbox.route("b").next();
+  deliver(inbox, "a", "1", "2");
+  route.finish();
+  deliver(inbox, "a", "3");
+  assertEquals([inbox.full, await next(route), await next(route), await next(route)], [false, "1", "2", "done"]);
+  assertEquals(shiftAll(inbox), ["3"]);
+  deliver(inbox, "b", "4");
+  assertEquals((await waiting).done, false);
+});
+
 Deno.test("Inbox.route() throws the reason of a signal that aborts, drops what it had, and is left", async () => {
   const inbox = newInbox(10);
   const controller = new AbortController();
@@ -232,6 +260,62 @@ Deno.test("Inbox.route() with a signal that is aborted gets nothing", async () =
   deliver(inbox, "a", "1");
   assertStrictEquals(await assertRejects(() => route.next()), ENDED);
   assertEquals(shiftAll(inbox), ["1"]);
+});
+
+Deno.test("Inbox.route() gets the messages of its own subscription by their identifiers, of overlapping ones too", async () => {
+  const subscriptions = new Subscriptions();
+  const inbox = new Inbox(10, subscriptions);
+  subscribe(subscriptions, "a/#", 1);
+  subscribe(subscriptions, "a/b", 2);
+  const all = inbox.route("a/#"), one = inbox.route("a/b"), none = inbox.route("+/+");
+  for (const [text, subscriptionIdentifiers] of [["1", [1]], ["2", [2]], ["12", [1, 2]], ["9", [9]]] as const) {
+    deliverOne(inbox, "a/b", text, { subscriptionIdentifiers: [...subscriptionIdentifiers] });
+  }
+  deliver(inbox, "a/b", "-");
+  assertEquals([await next(all), await next(all), await next(all), await next(all)], ["1", "12", "9", "-"]);
+  assertEquals([await next(one), await next(one), await next(one), await next(one)], ["2", "12", "9", "-"]);
+  for (const text of ["1", "2", "12", "9", "-"]) assertEquals(await next(none), text);
+  assertEquals(inbox.length, 0);
+});
+
+Deno.test("Inbox.deliver() leaves to the queue what is another subscription's than any route's", () => {
+  const subscriptions = new Subscriptions();
+  const inbox = new Inbox(10, subscriptions);
+  subscribe(subscriptions, "a/#", 1);
+  subscribe(subscriptions, "a/b", 2);
+  inbox.route("a/b");
+  deliverOne(inbox, "a/b", "1", { subscriptionIdentifiers: [1] });
+  deliverOne(inbox, "a/b", "2", { subscriptionIdentifiers: [2] });
+  assertEquals(shiftAll(inbox), ["1"]);
+});
+
+Deno.test("Inbox.route() gets its messages by the identifiers as they are, after a topic was seen under others", async () => {
+  const subscriptions = new Subscriptions();
+  const inbox = new Inbox(10, subscriptions);
+  const route = inbox.route("a/b");
+  const deliverAs = (text: string, identifier: number) =>
+    deliverOne(inbox, "a/b", text, { subscriptionIdentifiers: [identifier] });
+  deliverAs("by the topic", 1);
+  subscribe(subscriptions, "a/#", 1);
+  subscribe(subscriptions, "a/b", 2);
+  deliverAs("for a/#", 1);
+  deliverAs("by the identifier", 2);
+  subscriptions.removed(["a/#", "a/b"]);
+  deliverAs("by the topic again", 1);
+  assertEquals(shiftAll(inbox), ["for a/#"]);
+  for (const text of ["by the topic", "by the identifier", "by the topic again"]) assertEquals(await next(route), text);
+  subscribe(subscriptions, "a/b", 2);
+  subscriptions.clear();
+  deliverAs("by the topic at last", 1);
+  assertEquals(await next(route), "by the topic at last");
+});
+
+Deno.test("Inbox.route() of a shared subscription gets what its filter matches", async () => {
+  const inbox = newInbox(10);
+  const route = inbox.route("$share/group/a/+");
+  deliver(inbox, "a/b", "1");
+  deliver(inbox, "$share/group/a/b", "2");
+  assertEquals([await next(route), shiftAll(inbox)], ["1", ["2"]]);
 });
 
 Deno.test("Inbox.full says whether the queue or any route is, each by its own limit", async () => {

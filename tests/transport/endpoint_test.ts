@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { type Endpoint, parseEndpoint } from "../../src/transport/endpoint.ts";
+import { type Endpoint, parseEndpoint, parseServerReference } from "../../src/transport/endpoint.ts";
 
 const NOBODY = { username: undefined, password: undefined };
 
@@ -124,3 +124,46 @@ for (const uri of WITH_SECRETS) {
     assert(!Deno.inspect(error).split("\n    at ")[0].includes("secret"), error.message);
   });
 }
+
+const REFERENCES: readonly [from: string, reference: string, uri: string, path: string][] = [
+  ["mqtt://user:secret@a:1", "b", "mqtt://b:1883", ""],
+  ["mqtt://user:secret@a:1", "b:2", "mqtt://b:2", ""],
+  ["mqtts://user:secret@a:1", "b", "mqtts://b:8883", ""],
+  ["mqtt://user:secret@a:1", "  b:2  c:3", "mqtt://b:2", ""],
+  ["mqtt://user:secret@a:1", "[::1]:2", "mqtt://[::1]:2", ""],
+  ["mqtt://user:secret@a:1", "10.0.0.1:2", "mqtt://10.0.0.1:2", ""],
+  ["wss://user:secret@a/mqtt?token=x", "b", "wss://b:443/mqtt?***", "/mqtt?token=x"],
+  ["ws://user:secret@a", "b:8080", "ws://b:8080/", "/"],
+];
+
+Deno.test("parseServerReference() gives the broker named first, reached the same way and with the same user", () => {
+  for (const [from, reference, uri, path] of REFERENCES) {
+    const next = parseServerReference(reference, parseEndpoint(from));
+    const { username, password } = next ?? {};
+    assertEquals([next?.uri, next?.path, username, password], [uri, path, "user", "secret"], reference);
+  }
+});
+
+Deno.test("parseServerReference() gives nothing for what names no broker", () => {
+  const bad = [
+    "",
+    " ",
+    "b:0",
+    "b:65536",
+    "b:c",
+    ":1883",
+    "user@b",
+    "mqtt://b",
+    "b/path",
+    "b?x",
+    "b#x",
+    "::1",
+    "b:1:2",
+    "<b>",
+  ];
+  for (const reference of bad) {
+    assertEquals(parseServerReference(reference, parseEndpoint("mqtt://a")), undefined, reference);
+    assertEquals(parseServerReference(reference, parseEndpoint("wss://a/mqtt")), undefined, reference);
+  }
+  assertEquals(parseServerReference("b", parseEndpoint("unix:/run/a")), undefined);
+});
