@@ -470,6 +470,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   /**
    * Ends the connection in good order, and with it everything that waits: `deliverMessage()` and publishes not acknowledged reject with
    * `ClientError`, iterators are done. Messages received by then can still be taken. Stops a reconnection. Does nothing when there is nothing to end.
+   * A session store keeps the publishes that reject so; the next {@linkcode connect} goes on with them.
    *
    * @throws {RangeError} If `drain` is negative, the reason code not one that a client may give, or `sessionExpiryInterval` one that it may not.
    * @throws {TypeError} If a property cannot be sent.
@@ -523,12 +524,13 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
 
   /**
    * What a former process has published and not seen settled, as the session store has kept it: in the order of its publishing, and as long
-   * as it is not settled by this one. It is read from the store on {@linkcode connect}, or now if the store gives it at once.
+   * as it is not settled by this one. It is read from the store on {@linkcode connect}, or now if the store gives it at once; the session stays
+   * open there until {@linkcode disconnect}.
    *
    * @throws {ClientError} If the store cannot be opened.
    */
   get pending(): PendingPublish[] {
-    const flows = this.#driver.pending(this.#clientId, this.#config.cleansession);
+    const flows = this.#driver.pending(this.#clientId);
     return flows.map(({ packet: { topic, payload, qos } }) => ({ topic, payload, qos }));
   }
 
@@ -536,10 +538,10 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * Waits until all that is {@linkcode pending} is settled.
    *
    * @returns a promise that resolves when nothing is pending, at once if nothing is
-   * @throws {ClientError} If the client ends first; the store keeps what is not settled.
+   * @throws {ClientError} If the client ends first, and the store keeps what is not settled; or if the store cannot be opened.
    */
   drained(): Promise<void> {
-    return guard(() => this.#driver.drained());
+    return guard(() => this.#driver.drained(this.#clientId));
   }
 
   /**
@@ -547,6 +549,8 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    *
    * While the link is up and the window (`max_inflight`) or the write buffer is full, it waits its turn; while the link is being restored it
    * waits in the offline queue (`max_queued_publishes`, `max_queued_bytes`, `queue_full`). A QoS 1 or 2 publish that is cut off is completed on the next connection.
+   * In a transaction of the session store (`transaction()`) a publish that is refused throws rather than rejects, so that nothing is committed
+   * without it.
    *
    * @param topic 1…65,535 bytes, no wildcards
    * @param message bytes, which are not copied and must not change before the promise settles, or a string, sent as UTF-8
@@ -564,7 +568,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
     try {
       packet = this.#publishPacket(topic, message, options);
     } catch (error) {
-      return guard(() => Promise.reject(error));
+      return this.#driver.refusePublish(error);
     }
     return this.#driver.publish(packet, options.signal);
   }

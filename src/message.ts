@@ -87,6 +87,10 @@ export class ApplicationMessage {
    * all messages received before it with the same QoS have. Does nothing otherwise: with `manual_ack` off, for QoS 0,
    * the second time, or when the connection that the message came on is gone (the broker sends it again on the next).
    *
+   * In a transaction of the session store (`transaction()`) a QoS 2 message whose connection is gone is acknowledged all the same: the repeat
+   * is not delivered.
+   *
+   * @throws {ClientError} If it has been delivered already, so that the transaction is rolled back, and its work done for the repeat alone.
    * @see MQTT 3.1.1, §4.6
    */
   ack(): void {

@@ -13,8 +13,10 @@ export interface Effects {
   /** Has the application answer what the broker asks to authenticate it; `Session.authenticate()` takes the answer. */
   challenge(packet: AuthPacket): void;
 
-  /** Tells whether an acknowledgement by the application is held, to come again by `Session.acknowledge()`. */
-  holdsAcknowledgement(message: ApplicationMessage): boolean;
+  /** Whether what the application acknowledges is to be held until a transaction of the store is committed. */
+  readonly inTransaction: boolean;
+  /** Holds an acknowledgement by the application, which comes again by `Session.acknowledgeProcessed()`. */
+  holdAcknowledgement(message: ApplicationMessage): void;
 
   // What a store has to know: before a packet is sent that depends on it.
 

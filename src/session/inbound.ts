@@ -1,4 +1,4 @@
-import { ProtocolError } from "../errors.ts";
+import { ClientError, ProtocolError } from "../errors.ts";
 import { type Acknowledger, ApplicationMessage } from "../message.ts";
 import type { PublishPacket, PubrelPacket } from "../packets.ts";
 import { NO_PROPERTIES } from "../properties.ts";
@@ -16,6 +16,9 @@ export class Inbound implements Acknowledger {
   readonly #pending: Record<1 | 2, Map<ApplicationMessage, boolean>> = { 1: new Map(), 2: new Map() };
   /** QoS 2 messages that are not acknowledged but must not be delivered again. */
   readonly #processed = new Set<ApplicationMessage>();
+  /** QoS 2 messages of connections that are gone, not acknowledged, which are to come again; and those that have. */
+  readonly #interrupted = new Map<number, ApplicationMessage>();
+  readonly #repeated = new WeakSet<ApplicationMessage>();
   /** How many messages of the present connection the broker may have unacknowledged, and which it has. */
   #receiveMaximum = Infinity;
   readonly #unacknowledged = new Set<ApplicationMessage>();
@@ -48,11 +51,20 @@ export class Inbound implements Acknowledger {
     }
     const message = new ApplicationMessage(packet, this.#manual ? this : undefined);
     if (this.#receiveMaximum < Infinity) this.#count(message);
-    if (qos === 2) this.#received.set(packetId, message);
+    if (qos === 2) this.#receive(message);
     if (this.#manual) this.#pending[qos].set(message, false);
     // Before the application can disconnect.
     if (!this.#manual) this.#acknowledge(message);
     this.#effects.deliver(message);
+  }
+
+  #receive(message: ApplicationMessage): void {
+    const { packetId } = message;
+    this.#received.set(packetId, message);
+    const interrupted = this.#interrupted.get(packetId);
+    if (interrupted === undefined) return;
+    this.#interrupted.delete(packetId);
+    this.#repeated.add(interrupted);
   }
 
   /** Counts a message as unacknowledged, which the broker may not have too many of. */
@@ -79,19 +91,37 @@ export class Inbound implements Acknowledger {
     message.pubcompPacket = pubcomp;
   }
 
-  /** Takes the application's acknowledgement; it goes out when those of the messages before it have [MQTT-4.6.0-2], [MQTT-4.6.0-3]. */
+  /**
+   * Takes the application's acknowledgement; it goes out when those of the messages before it have [MQTT-4.6.0-2], [MQTT-4.6.0-3].
+   *
+   * @throws {ClientError} If what a transaction makes of the message would be made once more, since it has come again.
+   */
   acknowledge(message: ApplicationMessage): void {
-    if (message.qos === 0) return;
-    const pending = this.#pending[message.qos];
-    if (!pending.has(message) || this.#effects.holdsAcknowledgement(message)) return;
-    pending.set(message, true);
-    this.#acknowledgeInOrder(message.qos);
+    const { qos, packetId, topic } = message;
+    if (qos === 0) return;
+    const isPending = this.#pending[qos].has(message);
+    if (this.#effects.inTransaction) {
+      if (this.#repeated.has(message)) {
+        throw new ClientError(
+          `Cannot acknowledge the message to "${topic}" in a transaction: its connection was lost, and it has come again`,
+        );
+      }
+      const isInterrupted = qos === 2 && this.#interrupted.get(packetId) === message;
+      if (isPending || isInterrupted) this.#effects.holdAcknowledgement(message);
+    } else if (isPending) {
+      this.#pending[qos].set(message, true);
+      this.#acknowledgeInOrder(qos);
+    }
   }
 
   /** Takes an acknowledgement that is stored together with what the application has made of the message, so that a repeat is not delivered. */
   acknowledgeProcessed(message: ApplicationMessage): void {
-    if (message.qos === 2) this.#processed.add(message);
-    this.acknowledge(message);
+    const { qos, packetId } = message;
+    const isInterrupted = this.#interrupted.get(packetId) === message;
+    if (isInterrupted || qos === 2 && this.#pending[2].has(message)) this.#processed.add(message);
+    if (!isInterrupted) return this.acknowledge(message);
+    this.#interrupted.delete(packetId);
+    this.#received.set(packetId, message);
   }
 
   #acknowledgeInOrder(qos: 1 | 2): void {
@@ -120,7 +150,9 @@ export class Inbound implements Acknowledger {
   /** Forgets what was not acknowledged on a connection that is gone: the broker sends it again. */
   linkLost(): void {
     for (const message of this.#pending[2].keys()) {
-      if (!this.#processed.has(message)) this.#received.delete(message.packetId);
+      if (this.#processed.has(message)) continue;
+      this.#received.delete(message.packetId);
+      this.#interrupted.set(message.packetId, message);
     }
     this.#pending[1].clear();
     this.#pending[2].clear();
@@ -137,6 +169,7 @@ export class Inbound implements Acknowledger {
     this.linkLost();
     this.#received.clear();
     this.#processed.clear();
+    this.#interrupted.clear();
     this.#effects.receivedForgotten();
   }
 }

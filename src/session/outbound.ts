@@ -133,11 +133,13 @@ export class Outbound {
   /** Goes on after a former process, which has not settled these publishes. Gives their flows, in the order of their publishing. */
   restore(publishes: readonly StoredPublish[], clockOrigin: number): PublishFlow[] {
     const flows = publishes.map((publish) => restoredFlow(publish, clockOrigin));
+    const later = this.#queue.takeAll();
     for (const flow of flows) {
       this.#order = Math.max(this.#order, flow.order, flow.sequence);
       if (flow.state === "queued") this.#enqueue(flow);
       else this.#identifiers.claim(flow.packet.packetId, flow);
     }
+    for (const flow of later) this.#queue.push(flow);
     const sent = flows.filter(({ state }) => state === "interrupted");
     for (const flow of sent.sort(byPacketUnderWay)) this.#resend.push(flow);
     return flows;
@@ -145,8 +147,8 @@ export class Outbound {
 
   /** Fails a publish as if it had never been made: what is new in it could not be stored, and its PUBLISH does not go out. */
   revoke(flow: PublishFlow, error: unknown): void {
-    if (flow.state === "settled") return;
-    if (flow.state === "queued") this.#discard(flow);
+    if (flow.state === "settled" || flow.state === "written") return;
+    if (flow.state === "queued") this.#withdraw(flow);
     else {
       if (flow.state === "interrupted") this.#removeFromResend(flow);
       else {
@@ -166,7 +168,11 @@ export class Outbound {
   /** Takes a flow out of the queue; one that was sent goes on without anybody waiting. */
   cancel(flow: PublishFlow): void {
     flow.detach();
-    if (flow.state !== "queued") return;
+    if (flow.state === "queued") this.#withdraw(flow);
+  }
+
+  /** Discards a flow that is left in the queue until it is met. */
+  #withdraw(flow: PublishFlow): void {
     this.#discard(flow);
     if (this.#queue.length > 2 * this.#queued + MAXIMUM_CANCELLED) this.#compact();
   }

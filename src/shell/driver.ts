@@ -164,8 +164,9 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   #connection: Connection | undefined;
   /** Stores the session while it is open in the store. */
   #writer: StoreWriter | undefined;
-  /** Resolves when the store is let go of; it never rejects. */
-  #storeClosed: Promise<void> = Promise.resolve();
+  /** While the store takes time to open the session, and to let go of it; the latter never rejects. */
+  #restoring: Promise<void> | undefined;
+  #storeClosing: Promise<void> | undefined;
   /** The publishes of a former process that are not settled, and those who wait for that. */
   readonly #restored = new Set<PublishFlow>();
   readonly #draining = new Set<PromiseWithResolvers<void>>();
@@ -274,8 +275,8 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   }
 
   disconnect(drain: number, reasonCode: number, properties: Properties): Promise<void> {
-    if (this.#state === "idle") this.#closeStore();
-    if (this.#state !== "idle" && this.#state !== "closing") this.#closing = this.#close(drain, reasonCode, properties);
+    if (this.#state === "idle") return this.#letGo(new ClientError("The client was disconnected by disconnect()"));
+    if (this.#state !== "closing") this.#closing = this.#close(drain, reasonCode, properties);
     return this.#closing;
   }
 
@@ -284,11 +285,13 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     this.#state = "closing";
     if (wasConnected) await this.#sayFarewell(drain, reasonCode, properties);
     else if (this.#farewell !== undefined) await this.#farewell;
-    const error = new ClientError("The client was disconnected by disconnect()");
+    const kept = this.#writer?.isOpen ? "; the session store keeps the publishes that are not settled" : "";
+    const error = new ClientError(`The client was disconnected by disconnect()${kept}`);
     this.#life?.controller.abort(error);
     await this.#running;
+    await this.#stored();
     this.#end(error, true);
-    await this.#storeClosed;
+    await this.#storeClosing;
   }
 
   #isClosing(): boolean {
@@ -318,14 +321,20 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       this.#checkUsable(signal);
       const { messageExpiryInterval } = packet.properties;
       const expiresAt = messageExpiryInterval === undefined ? Infinity : now() + messageExpiryInterval;
-      const hold = this.#writer !== undefined && this.#writer.inTransaction;
-      const flow = this.#session.publish(packet, expiresAt, hold);
-      if (hold) this.#writer?.published(flow);
+      const participant = this.inTransaction ? this.#participant("publish") : undefined;
+      const flow = this.#session.publish(packet, expiresAt, participant !== undefined);
+      participant?.published(flow);
       if (expiresAt < Infinity) this.#arm();
       return flow.state === "settled" ? Promise.resolve(flow.message) : this.#promise(flow, flow, signal);
     } catch (error) {
-      return rejected(error);
+      return this.refusePublish(error);
     }
+  }
+
+  /** Rejects a publish. In a transaction it throws, since what that stores beside it must not be committed without it. */
+  refusePublish(error: unknown): Promise<never> {
+    if (this.inTransaction) throw error;
+    return rejected(error);
   }
 
   subscribe(packet: SubscribePacket, signal?: AbortSignal): Promise<number[]> {
@@ -438,10 +447,18 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     }
   }
 
-  holdsAcknowledgement(message: ApplicationMessage): boolean {
-    if (!this.#writer?.inTransaction) return false;
-    this.#writer.acknowledged(message);
-    return true;
+  get inTransaction(): boolean {
+    return this.#options.store?.inTransaction ?? false;
+  }
+
+  holdAcknowledgement(message: ApplicationMessage): void {
+    this.#participant("acknowledge").acknowledged(message);
+  }
+
+  /** Gives what takes part in the transaction that is under way; throws if nothing does. */
+  #participant(action: string): StoreWriter {
+    if (this.#writer?.isOpen) return this.#writer;
+    throw new ClientError(`Cannot ${action} in a transaction: the session is not open in the store`);
   }
 
   publishChanged(flow: PublishFlow): void {
@@ -511,13 +528,15 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   // The session in the store.
 
   /** The publishes of a former process that are not settled. Where the store gives them at once they are known before the first `connect()`. */
-  pending(clientId: string, clean: boolean): PublishFlow[] {
-    if (this.#state === "idle") this.#restore(clientId, clean)?.catch(ignore);
+  pending(clientId: string): PublishFlow[] {
+    if (this.#state === "idle") this.#restore(clientId, false)?.catch(ignore);
     return [...this.#restored];
   }
 
   /** Waits until these are settled. */
-  async drained(): Promise<void> {
+  async drained(clientId: string): Promise<void> {
+    this.pending(clientId);
+    if (this.#restoring !== undefined) await this.#restoring;
     if (this.#restored.size === 0) return;
     const waiter = Promise.withResolvers<void>();
     this.#draining.add(waiter);
@@ -527,15 +546,32 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   /** Opens the session in the store, if there is one and it is not open, and takes up what a former process has left. */
   #restore(clientId: string, clean: boolean): Promise<void> | undefined {
     const { store } = this.#options;
-    if (store === undefined || this.#writer !== undefined) return;
-    const writer = new StoreWriter(store, this);
-    const flows = writer.open(clientId, this.#session, clean);
-    if (flows instanceof Promise) return flows.then((flows) => this.#takeUp(writer, flows));
-    this.#takeUp(writer, flows);
+    if (store === undefined || this.#writer !== undefined) return this.#restoring;
+    this.#writer = new StoreWriter(store, this);
+    try {
+      const flows = this.#writer.open(clientId, this.#session, clean, this.#storeClosing);
+      if (flows instanceof Promise) return this.#restoring = this.#restoreLate(flows);
+      this.#takeUp(flows);
+    } catch (error) {
+      this.#closeStore();
+      throw error;
+    }
   }
 
-  #takeUp(writer: StoreWriter, flows: readonly PublishFlow[]): void {
-    this.#writer = writer;
+  async #restoreLate(flows: Promise<PublishFlow[]>): Promise<void> {
+    const writer = this.#writer;
+    try {
+      const restored = await flows;
+      if (writer !== this.#writer) return;
+      this.#restoring = undefined;
+      this.#takeUp(restored);
+    } catch (error) {
+      if (writer === this.#writer) this.#closeStore();
+      throw error;
+    }
+  }
+
+  #takeUp(flows: readonly PublishFlow[]): void {
     for (const flow of flows) {
       this.#restored.add(flow);
       flow.settle = flow.fail = () => {
@@ -560,8 +596,11 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
 
   #closeStore(): void {
     const writer = this.#writer;
-    this.#writer = undefined;
-    if (writer !== undefined) this.#storeClosed = writer.close().catch(ignore);
+    if (writer === undefined) return;
+    this.#writer = this.#restoring = undefined;
+    const closing = this.#storeClosing = writer.close().catch(ignore).then(() => {
+      if (this.#storeClosing === closing) this.#storeClosing = undefined;
+    });
   }
 
   // The life of the link.
@@ -571,11 +610,9 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     const { signal } = life.controller;
     signal.addEventListener("abort", () => this.#connection?.close());
     try {
-      if (this.#options.store !== undefined) {
-        await this.#storeClosed;
-        const { clientId, cleanStart } = this.#thePlan;
-        await this.#restore(clientId, cleanStart);
-      }
+      const { clientId, cleanStart } = this.#thePlan;
+      const restoring = this.#restore(clientId, cleanStart);
+      if (restoring !== undefined) await unlessAborted(signal, restoring);
       for (;;) {
         await this.#establish(life.restores, signal);
         life.restores = life.wasUp = true;
@@ -840,19 +877,25 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       ? "The client was disconnected: call connect() again"
       : `The client will not reconnect: ${reason}`;
     const wasUp = this.#life?.wasUp ?? false;
-    this.#closeStore();
-    this.#restored.clear();
-    for (const waiter of this.#takeDraining()) waiter.reject(error);
     this.#state = "idle";
     this.#life = undefined;
     this.#redirect = undefined;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#session.end(error);
+    this.#letGo(error);
     this.requester.end(error);
     this.inbox.end(error, regular);
     this.#rejectWaiters(error);
     if (wasUp) this.#listener.disconnected(regular ? undefined : error, false);
+  }
+
+  /** Lets go of the store, and ends everything that waits in the session. */
+  async #letGo(error: unknown): Promise<void> {
+    this.#closeStore();
+    this.#restored.clear();
+    for (const waiter of this.#takeDraining()) waiter.reject(error);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#session.end(error);
+    await this.#storeClosing;
   }
 
   #rejectWaiters(error: unknown): void {

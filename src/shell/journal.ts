@@ -116,7 +116,7 @@ export class Journal {
       } else if (stored === undefined) {
         this.#lastId++;
         added.push(storedPublish(flow, progress, this.#clockOrigin));
-      } else if (progress.packetId !== stored.packetId || progress.state !== stored.state) updated.push(progress);
+      } else if (differs(progress, stored)) updated.push(progress);
       else continue;
       publishes.set(flow, progress);
     }
@@ -163,6 +163,7 @@ export class Journal {
     this.#batch = undefined;
     if (batch === undefined) return;
     for (const [flow, progress] of batch.publishes) flow.stored = progress;
+    this.#leaveOutForgotten(batch);
     for (const [packetId, isReceived] of batch.received) {
       if (isReceived) this.#storedReceived.add(packetId);
       else this.#storedReceived.delete(packetId);
@@ -173,6 +174,12 @@ export class Journal {
     }
   }
 
+  /** Leaves out of a batch what is to be forgotten since it was taken. */
+  #leaveOutForgotten({ received, subscriptions }: Batch): void {
+    if (this.#forgotten.has("received")) received.clear();
+    if (this.#forgotten.has("subscriptions")) subscriptions.clear();
+  }
+
   /** Says that what was taken is not stored. It still is to be, but for the publishes of which nothing is. */
   failed(): FailedBatch {
     const batch = this.#batch;
@@ -180,8 +187,9 @@ export class Journal {
     const unstored: PublishFlow[] = [];
     if (batch === undefined) return { unstored, concernsMore: false };
     this.#lastPacketId = -1; // to be written with the next batch in any case
+    this.#leaveOutForgotten(batch);
     for (const part of batch.forgotten) this.#forgotten.add(part);
-    let concernsMore = false;
+    let concernsMore = batch.forgotten.length > 0;
     for (const [flow, progress] of batch.publishes) {
       if (flow.stored === undefined) unstored.push(flow);
       else {
@@ -196,6 +204,10 @@ export class Journal {
     for (const topicFilter of batch.subscriptions.keys()) this.#topicFilters.add(topicFilter);
     return { unstored, concernsMore };
   }
+}
+
+function differs(a: StoredPublishProgress, b: StoredPublishProgress): boolean {
+  return a.packetId !== b.packetId || a.state !== b.state || a.sequence !== b.sequence;
 }
 
 /** Gives how far a publish has come, as it is to be stored; `undefined` when nothing of it is. */

@@ -23,19 +23,38 @@ export interface StoreListener {
   sendHeld(): void;
 }
 
-/** So many packets may be held before no more should be sent. */
+/** So many packets, or bytes of payloads, may be held before no more should be sent. */
 const MOST_HELD = 10_000;
+const MOST_HELD_BYTES = 1024 * 1024;
+
+/**
+ * So many rounds of microtasks without a change show that a turn of the event loop is over: what is settled in it has calls go on that
+ * publish more, which is to go into the same write.
+ */
+const QUIET_ROUNDS = 8;
+
+const ignore = () => {};
 
 /** Stores what has changed in each turn of the event loop, and holds packets until what they depend on is stored. */
 export class StoreWriter implements SessionParticipant {
   readonly #store: SessionStore;
   readonly #listener: StoreListener;
-  #opened: { session: OpenedSession; journal: Journal } | undefined;
+  /** Open in the store, and restored once there is a journal. */
+  #opened: OpenedSession | undefined;
+  #journal: Journal | undefined;
+  /** While the store takes time to open it. */
+  #opening: Promise<PublishFlow[]> | undefined;
+  /** Whether a new session begins, and what has changed, before it is restored. */
+  #clean = false;
+  #early: ((journal: Journal) => void)[] = [];
+  #closed = false;
   #held: Packet[] = [];
+  #heldBytes = 0;
   /** Whether the connection takes more, as it said last; and whether more was refused although it does. */
   #room = true;
   #saidNo = false;
   #scheduled = false;
+  #roundsLeft = 0;
   /** Counts the connections that are gone. */
   #links = 0;
   #writing: Promise<void> | undefined;
@@ -50,32 +69,55 @@ export class StoreWriter implements SessionParticipant {
   }
 
   /**
-   * Opens the session of a client in the store and restores it, with `clean` only its publishes. Gives the flows of these, or a promise where
-   * the store takes time.
+   * Opens the session of a client in the store, when it is let go of there, and restores it, with `clean` only its publishes. Gives the flows
+   * of these, or a promise where that takes time. Whatever comes of it, {@linkcode close} is to follow.
    *
    * @throws {ClientError} If the session cannot be opened or read.
    */
-  open(clientId: string, session: Session, clean: boolean): PublishFlow[] | Promise<PublishFlow[]> {
-    const opened = this.#store.open(clientId, this);
-    const begin = (opened: OpenedSession): PublishFlow[] | Promise<PublishFlow[]> => {
+  open(
+    clientId: string,
+    session: Session,
+    clean: boolean,
+    letGo: Promise<void> | undefined,
+  ): PublishFlow[] | Promise<PublishFlow[]> {
+    this.#clean = clean;
+    const restore = (stored: StoredSession) => this.#restore(stored, session);
+    const begin = (opened: OpenedSession) => {
+      this.#opened = opened;
       const stored = opened.read();
-      const restore = (stored: StoredSession) => this.#restore(opened, stored, session, clean);
       return stored instanceof Promise ? stored.then(restore) : restore(stored);
     };
-    return opened instanceof Promise ? opened.then(begin) : begin(opened);
+    const open = () => this.#store.open(clientId, this);
+    try {
+      const opened = letGo === undefined ? open() : letGo.then(open);
+      const flows = opened instanceof Promise ? opened.then(begin) : begin(opened);
+      if (!(flows instanceof Promise)) return flows;
+      return this.#opening = flows.catch((error) => Promise.reject(storeError("open", error)));
+    } catch (error) {
+      throw storeError("open", error);
+    }
   }
 
-  #restore(opened: OpenedSession, stored: StoredSession, session: Session, clean: boolean): PublishFlow[] {
+  #restore(stored: StoredSession, session: Session): PublishFlow[] {
+    if (this.#closed) throw new ClientError("it was closed meanwhile");
     const clockOrigin = (Date.now() - performance.now()) / 1000;
-    const flows = session.restore(stored, clean, clockOrigin);
-    const journal = new Journal(session, stored, clockOrigin);
-    this.#opened = { session: opened, journal };
-    if (clean) this.forget();
+    const flows = session.restore(stored, this.#clean, clockOrigin);
+    this.#journal = new Journal(session, stored, clockOrigin);
+    this.#opening = undefined;
+    if (this.#clean) this.forget();
+    for (const change of this.#early.splice(0)) this.note(change);
     return flows;
+  }
+
+  /** Whether the session is restored, so that what changes is stored. */
+  get isOpen(): boolean {
+    return this.#journal !== undefined;
   }
 
   /** Forgets what is stored beside the publishes, since a new session begins. */
   forget(): void {
+    this.#clean = true;
+    if (this.#journal === undefined) return;
     this.note((journal) => {
       journal.forget("received");
       journal.forget("subscriptions");
@@ -84,8 +126,8 @@ export class StoreWriter implements SessionParticipant {
 
   /** Notes a change, to be written at the end of the turn. */
   note(change: (journal: Journal) => void): void {
-    if (this.#opened === undefined) return;
-    change(this.#opened.journal);
+    if (this.#journal === undefined) return void this.#early.push(change);
+    change(this.#journal);
     this.#schedule();
   }
 
@@ -97,10 +139,15 @@ export class StoreWriter implements SessionParticipant {
   /** Sends a packet when what it depends on is stored. Gives whether more should be sent. */
   send(packet: Packet): boolean {
     this.#held.push(packet);
+    if (packet.type === "PUBLISH") this.#heldBytes += packet.payload.length;
     this.#schedule();
-    if (this.#room && this.#held.length < MOST_HELD) return true;
+    if (this.#room && !this.#isFull) return true;
     this.#saidNo = this.#room;
     return false;
+  }
+
+  get #isFull(): boolean {
+    return this.#held.length >= MOST_HELD || this.#heldBytes >= MOST_HELD_BYTES;
   }
 
   /** Notes that the connection takes more. */
@@ -116,30 +163,33 @@ export class StoreWriter implements SessionParticipant {
   /** Notes an acknowledgement in the transaction that is under way: what was processed in it must not come again. */
   acknowledged(message: ApplicationMessage): void {
     this.#acknowledged.push(message);
-    if (message.qos === 2) this.#opened?.journal.received(message.packetId);
+    if (message.qos === 2) this.#journal?.received(message.packetId);
   }
 
   #schedule(): void {
+    this.#roundsLeft = QUIET_ROUNDS;
     if (this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(this.#run);
   }
 
   readonly #run = (): void => {
+    if (this.#writing !== undefined) return; // It is run when that is done.
+    if (!this.#isFull && this.#roundsLeft-- > 0) return queueMicrotask(this.#run);
     this.#scheduled = false;
     this.flush();
   };
 
   /** Writes what has changed, and sends what is held. Gives a promise where the store takes time, and if so for everything until now. */
   flush(): Promise<void> | undefined {
+    if (this.inTransaction) return Promise.resolve().then(() => this.flush());
     if (this.#writing !== undefined) return this.#writing.then(() => this.flush());
-    if (this.#opened === undefined) return;
-    const { session, journal } = this.#opened;
-    const held = this.#held;
-    this.#held = [];
+    const opened = this.#opened, journal = this.#journal;
+    if (opened === undefined || journal === undefined) return;
+    const held = this.#takeHeld();
     try {
       const changes = journal.take();
-      const writing = changes === undefined ? undefined : session.write(changes);
+      const writing = changes === undefined ? undefined : opened.write(changes);
       if (writing instanceof Promise) return this.#writing = this.#wait(writing, journal, held);
       journal.written();
     } catch (error) {
@@ -149,17 +199,25 @@ export class StoreWriter implements SessionParticipant {
     this.#release(held);
   }
 
+  #takeHeld(): Packet[] {
+    const held = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    return held;
+  }
+
   async #wait(writing: Promise<void>, journal: Journal, held: readonly Packet[]): Promise<void> {
     const links = this.#links;
-    try {
-      await writing;
-    } catch (error) {
-      this.#writing = undefined;
-      return this.#failed(error, journal.failed(), links === this.#links ? held : []);
-    }
+    let failure: { error: unknown } | undefined;
+    await writing.catch((error) => failure = { error });
     this.#writing = undefined;
-    journal.written();
-    if (links === this.#links) this.#release(held);
+    const sendable = links === this.#links ? held : [];
+    if (failure !== undefined) this.#failed(failure.error, journal.failed(), sendable);
+    else {
+      journal.written();
+      this.#release(sendable);
+    }
+    if (this.#scheduled) this.#run();
   }
 
   #release(held: readonly Packet[]): void {
@@ -170,18 +228,22 @@ export class StoreWriter implements SessionParticipant {
   }
 
   #failed(error: unknown, { unstored, concernsMore }: FailedBatch, held: readonly Packet[]): void {
-    const reason = error instanceof ClientError ? error : new ClientError("Cannot store the session", { cause: error });
+    const reason = storeError("write to", error);
     const packetIds = new Set(unstored.map(({ packet }) => packet.packetId));
+    const isStored = (packet: Packet) =>
+      packet.type !== "PUBLISH" || packet.qos === 0 || !packetIds.has(packet.packetId);
+    // Those of a later connection too.
+    this.#held = this.#held.filter(isStored);
     for (const flow of unstored) this.#listener.revoke(flow, reason);
     if (concernsMore) return this.#listener.fail(reason);
-    this.#release(
-      held.filter((packet) => packet.type !== "PUBLISH" || packet.qos === 0 || !packetIds.has(packet.packetId)),
-    );
+    this.#release(held.filter(isStored));
+    // There is room in the window now.
+    if (unstored.length > 0) this.#listener.sendHeld();
   }
 
   /** Drops the packets of a connection that is gone. */
   linkLost(): void {
-    this.#held = [];
+    this.#takeHeld();
     this.#saidNo = false;
     this.#room = true;
     this.#links++;
@@ -189,31 +251,43 @@ export class StoreWriter implements SessionParticipant {
 
   /** Writes what is left, and lets go of the store. */
   async close(): Promise<void> {
-    await this.flush();
+    this.#closed = true;
+    if (this.#opening !== undefined) await this.#opening.catch(ignore);
+    const flushed = this.flush();
+    if (flushed !== undefined) await flushed;
     const opened = this.#opened;
-    this.#opened = undefined;
-    await opened?.session.close();
+    this.#opened = this.#journal = undefined;
+    await opened?.close();
   }
 
   // The part in the store's transactions.
 
   changes(): SessionChanges | undefined {
-    return this.#opened?.journal.take();
+    return this.#journal?.take();
   }
 
   committed(): void {
-    this.#opened?.journal.written();
+    this.#journal?.written();
     this.#published.length = 0;
     for (const message of this.#acknowledged.splice(0)) this.#listener.acknowledge(message);
     this.#listener.sendHeld();
   }
 
   rolledBack(error: unknown): void {
-    this.#opened?.journal.failed();
+    const journal = this.#journal;
+    if (journal === undefined) return;
+    // What is not of the transaction is still to be stored.
+    for (const flow of journal.failed().unstored) journal.publishChanged(flow);
     for (const { qos, packetId } of this.#acknowledged.splice(0)) {
-      if (qos === 2) this.#opened?.journal.completed(packetId);
+      if (qos === 2) journal.completed(packetId);
     }
     for (const flow of this.#published.splice(0)) this.#listener.revoke(flow, error);
     this.#schedule();
   }
+}
+
+function storeError(action: "open" | "write to", cause: unknown): ClientError {
+  if (cause instanceof ClientError) return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new ClientError(`Cannot ${action} the session store: ${reason}`, { cause });
 }

@@ -62,7 +62,7 @@ export interface SessionParticipant {
  * without a store keeps them in memory, for its own lifetime.
  *
  * There are two of them, {@linkcode SqliteSessionStore} and {@linkcode MemorySessionStore}, and anything that has this one method is a third.
- * A client writes at most once for each turn of the event loop, and before a byte is sent that depends on what it writes.
+ * A client writes once for each turn of the event loop in which something changes, and before a byte is sent that depends on it.
  *
  * @see MQTT 3.1.1, §4.1
  */

@@ -92,6 +92,11 @@ export class Recorder implements Effects {
   /** How many more packets the write buffer takes before it says that it is full. */
   room = Infinity;
   readonly delivered: ApplicationMessage[] = [];
+  /** Whether a transaction is under way, and what was acknowledged in it. */
+  inTransaction = false;
+  readonly held: ApplicationMessage[] = [];
+  /** While set, what a store would be told, among what is sent: `publish t published 1`, `-> PUBLISH(1) t QoS 1`. */
+  changes: string[] | undefined;
   readonly challenges: AuthPacket[] = [];
   readonly #encoder = new Encoder(MQTT_5_0);
   /** Called with each message, as an application might. */
@@ -109,6 +114,7 @@ export class Recorder implements Effects {
 
   send(packet: Packet): boolean {
     this.#sent.push(packet);
+    this.changes?.push(`-> ${describe(packet)}`);
     this.#snapshots?.push({ packet, snapshot: structuredClone(packet) });
     return --this.room > 0;
   }
@@ -121,19 +127,34 @@ export class Recorder implements Effects {
     this.challenges.push(packet);
   }
 
-  holdsAcknowledgement(): boolean {
-    return false;
+  holdAcknowledgement(message: ApplicationMessage): void {
+    this.held.push(message);
   }
 
-  publishChanged(): void {}
+  publishChanged(flow: PublishFlow): void {
+    const { topic, packetId } = flow.packet;
+    this.#note(`publish ${topic} ${flow.state} ${packetId}`);
+  }
 
-  received(): void {}
+  received(packetId: number): void {
+    this.#note(`received ${packetId}`);
+  }
 
-  completed(): void {}
+  completed(packetId: number): void {
+    this.#note(`completed ${packetId}`);
+  }
 
-  receivedForgotten(): void {}
+  receivedForgotten(): void {
+    this.#note("received forgotten");
+  }
 
-  subscriptionChanged(): void {}
+  subscriptionChanged(topicFilter: string): void {
+    this.#note(`subscription ${topicFilter}`);
+  }
+
+  #note(change: string): void {
+    this.changes?.push(change);
+  }
 
   deliver(message: ApplicationMessage): void {
     this.delivered.push(message);
