@@ -312,7 +312,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * Makes a client; it connects when it is told to.
    *
    * @throws {ConfigError} If the configuration is faulty, naming all its faults.
-   * @throws {TypeError} If the client identifier cannot be sent, or `credentials` or `transport` is no function.
+   * @throws {TypeError} If the client identifier cannot be sent, `credentials` or `transport` is no function, or `store` no session store.
    */
   constructor(options: MQTTClientOptions = {}) {
     super();
@@ -326,6 +326,9 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
     this.#transport = options.transport;
     if (options.onAuth !== undefined && typeof options.onAuth !== "function") {
       throw new TypeError(`onAuth must be a function, not ${typeName(options.onAuth)}`);
+    }
+    if (options.store !== undefined && typeof options.store?.open !== "function") {
+      throw new TypeError(`store must be a session store, as SqliteSessionStore is, not ${typeName(options.store)}`);
     }
     this.#driver = new Driver({
       dialects: DIALECTS[config.protocol_version],

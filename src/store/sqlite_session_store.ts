@@ -59,13 +59,15 @@ export class SqliteSessionStore implements SessionStore, Disposable {
    * Takes the path of the database, which is not opened yet; a file that does not exist is made then, in a folder that does.
    *
    * @param path the path or the `file:` URL of the database
-   * @throws {TypeError} If `path` is neither, or `synchronous` is something else.
+   * @throws {TypeError} If `path` is neither or empty, or `synchronous` is something else.
    */
   constructor(path: string | URL, options: SqliteSessionStoreOptions = {}) {
     const { synchronous = "full" } = options;
     if (typeof path !== "string" && !(path instanceof URL && path.protocol === "file:")) {
       throw new TypeError("The path of a session store must be a string or a file: URL");
     }
+    // SQLite would take it for a file of its own that it deletes in the end.
+    if (path === "") throw new TypeError("The path of a session store must not be empty");
     if (synchronous !== "full" && synchronous !== "normal") {
       throw new TypeError(`synchronous must be "full" or "normal", not ${JSON.stringify(synchronous)}`);
     }

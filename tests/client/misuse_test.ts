@@ -257,6 +257,13 @@ Deno.test("MQTTClient refuses credentials and a transport that are no functions"
   }
 });
 
+Deno.test("MQTTClient refuses a store that is none, such as the path of one", () => {
+  for (const store of ["./session.db", {}, null]) {
+    const options = { store } as unknown as MQTTClientOptions;
+    assertThrows(() => new MQTTClient(options), TypeError, "store must be a session store");
+  }
+});
+
 Deno.test("MQTTClient.connect() refuses a cleanSession that is no boolean", async () => {
   const loose = untyped(new MQTTClient());
   await assertRejects(

@@ -93,6 +93,7 @@ test("takes a file: URL, with what is escaped in it", async (path) => {
 
 Deno.test("SqliteSessionStore refuses what is no path and no way of writing", () => {
   assertThrows(() => new SqliteSessionStore(new URL("http://localhost/session.db")), TypeError, "file: URL");
+  assertThrows(() => new SqliteSessionStore(""), TypeError, "must not be empty");
   const options: { synchronous?: "full" } = JSON.parse('{ "synchronous": "off" }');
   assertThrows(() => new SqliteSessionStore("x", options), TypeError, 'must be "full" or "normal", not "off"');
 });
