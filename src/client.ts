@@ -38,7 +38,8 @@ export interface MQTTClientOptions {
   transport?: OpenTransport;
   /**
    * Where the session is kept: publishes that are not settled, QoS 2 messages that were received, and subscriptions, so that they survive
-   * the process. It beats `store` in the configuration. By default the session is kept in memory.
+   * the process. It is that of the Client Identifier, so give one: a generated one is another each time. It beats `store` in the configuration.
+   * By default the session is kept in memory.
    */
   store?: SessionStore;
   /**
@@ -538,7 +539,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   }
 
   /**
-   * Waits until all that is {@linkcode pending} is settled.
+   * Waits until all that is {@linkcode pending} is settled; while the client is not connected, it waits for a {@linkcode connect} to come.
    *
    * @returns a promise that resolves when nothing is pending, at once if nothing is
    * @throws {ClientError} If the client ends first, and the store keeps what is not settled; or if the store cannot be opened.
