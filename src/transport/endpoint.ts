@@ -73,11 +73,12 @@ export function parseEndpoint(uri: string): Endpoint {
 
 /**
  * Gives the endpoint that a broker names in the place of its own, `host[:port]` or several of that, of which the first counts; reached the
- * same way, with the same user. `undefined` where it names none.
+ * same way, as a scheme before it may say, with the same user. `undefined` where it names none.
  */
 export function parseServerReference(serverReference: string, from: Endpoint): Endpoint | undefined {
-  const [reference] = serverReference.trim().split(/\s+/, 1);
   const { scheme, username, password, path } = from;
+  const [first] = serverReference.trim().split(/\s+/, 1);
+  const reference = first.startsWith(`${scheme}://`) ? first.slice(`${scheme}://`.length) : first;
   if (!isNetworkScheme(scheme) || /^$|[@/?#\\]/.test(reference)) return undefined;
   try {
     return { ...parseEndpoint(`${scheme}://${reference}${path}`), username, password };

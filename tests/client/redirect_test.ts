@@ -141,7 +141,7 @@ Deno.test("MQTTClient tries the broker that it was told when the one that it is 
   await end(client, second);
 });
 
-for (const reference of ["", "b:0", "mqtt://b", "user@b", "b:c", "::1"]) {
+for (const reference of ["", "b:0", "mqtts://b", "user@b", "b:c", "::1"]) {
   Deno.test(`MQTTClient does not follow a redirection to "${reference}"`, async () => {
     await using a = await playBroker();
     const client = new MQTTClient({ config: { ...QUICK_5, follow_redirects: 5, reconnect_retries: 0 } });
