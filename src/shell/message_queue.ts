@@ -21,15 +21,19 @@ const ignore = () => {};
 /** The longest time that a timer can be set to, in seconds; to wait for longer is to wait without end. */
 export const LONGEST_TIMER = 2_147_483;
 
-/** So many messages wait at the most for somebody slow: of more, many outlive the youngest generation of the heap, which then grows. */
+/**
+ * So many messages wait at the most for somebody slow, and for somebody who was, and none is left when more may come: messages that
+ * outlive the youngest generation of the heap make it grow, and keep what was read with them. With fewer, the pauses show.
+ */
 const LIMIT_FOR_SLOW = 32;
+const LIMIT_FOR_QUICK = 128;
 
 /** Messages for whoever asks first; who asks before there is one waits. */
 export class MessageQueue {
-  readonly #usualLimit: number;
   /** How many messages make it full, and how few must be left for it to have room again. */
   #limit: number;
   #low: number;
+  readonly #quickLimit: number;
   readonly #onFullness: (full: boolean) => void;
   readonly #messages = new Queue<ApplicationMessage>();
   readonly #waiters = new Set<Waiter>();
@@ -39,7 +43,8 @@ export class MessageQueue {
 
   /** Takes the number of messages that make it full, and what is told when it gets full or has room again. */
   constructor(limit: number, onFullness: (full: boolean) => void) {
-    this.#usualLimit = this.#limit = limit;
+    this.#limit = limit;
+    this.#quickLimit = Math.min(limit, LIMIT_FOR_QUICK);
     this.#low = limit >> 1;
     this.#onFullness = onFullness;
   }
@@ -77,10 +82,11 @@ export class MessageQueue {
     this.#low = 0;
   }
 
-  /** Makes as many wait as at first. */
+  /** Makes more wait again after {@linkcode slowDown}. */
   speedUp(): void {
-    this.#limit = this.#usualLimit;
-    this.#low = this.#limit >> 1;
+    if (!this.#hasBeenFull) return;
+    this.#limit = this.#quickLimit;
+    this.#low = 0;
   }
 
   /** Waits for the next message; the queue is empty. */

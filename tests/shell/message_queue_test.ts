@@ -180,11 +180,15 @@ Deno.test("MessageQueue.slowDown() makes one that was full be so with 32, and ha
   push(queue, "32");
   assertEquals(told, [true, false, true]);
   queue.speedUp();
-  push(queue, ...names(67));
-  for (let i = 0; i < 48; i++) queue.shift();
-  assertEquals(told, [true, false, true]);
+  push(queue, ...names(68));
+  for (let i = 0; i < 99; i++) queue.shift();
+  assertEquals([queue.length, told], [1, [true, false, true]]);
   queue.shift();
-  assertEquals([queue.length, told], [50, [true, false, true, false]]);
+  assertEquals(told, [true, false, true, false]);
+  push(queue, ...names(99));
+  assertEquals(told, [true, false, true, false]);
+  push(queue, "100");
+  assertEquals(told, [true, false, true, false, true]);
 });
 
 Deno.test("MessageQueue with a limit of 1 is full with one message", () => {
