@@ -89,7 +89,8 @@ export {
   type WillPacket,
 } from "./src/packets.ts";
 export type { Properties } from "./src/properties.ts";
-export type { AuthChallenge, AuthHandler, Credentials } from "./src/shell/driver.ts";
+export type { Credentials } from "./src/shell/connect_plan.ts";
+export type { AuthChallenge, AuthHandler } from "./src/shell/driver.ts";
 export type { MessageHandler } from "./src/shell/inbox.ts";
 export type { Answer, AnswerLike, RequestHandler, Responder } from "./src/shell/responder.ts";
 export { MemorySessionStore } from "./src/store/memory_session_store.ts";
