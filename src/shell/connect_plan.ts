@@ -60,7 +60,7 @@ export function connectPacket(plan: ConnectPlan, credentials: Credentials, diale
   if (authenticationData !== undefined && plan.properties.authenticationMethod === undefined) { // §3.1.2.11.10
     throw new ConnectError("Cannot send authenticationData without authentication_method", { permanent: true });
   }
-  const { protocolVersion, hasReasons: hasProperties } = dialect;
+  const { protocolVersion, hasProperties } = dialect;
   const will = plan.will && !hasProperties ? { ...plan.will, properties: NO_PROPERTIES } : plan.will;
   const given = authenticationData === undefined ? plan.properties : { ...plan.properties, authenticationData };
   const properties = hasProperties ? given : NO_PROPERTIES;
