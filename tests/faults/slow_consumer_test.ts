@@ -39,5 +39,5 @@ Deno.test("MQTTClient loses nothing and holds little when its messages are taken
   assertEquals(stderr, "");
   const { grown, ...counts } = JSON.parse(stdout);
   assertEquals(counts, { taken: MESSAGES, reconnects: 0, queuedMessages: 0 });
-  assertLess(grown, 64 * MIB);
+  assertLess(grown, 96 * MIB); // it takes 40 to 70, and all messages together 500
 });
