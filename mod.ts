@@ -1,11 +1,13 @@
 /**
- * An MQTT client for Deno: hbmqtt's documented `MQTTClient`, over Deno's own sockets.
+ * An MQTT client for Deno: hbmqtt's documented `MQTTClient`, for MQTT 3.1.1 and 5.0 over Deno's own sockets.
+ *
+ * {@linkcode MQTTClient} is where to begin. Durations are in seconds, sizes in bytes.
  *
  * ```ts
  * import { MQTTClient, QOS_1 } from "@hbmqtt/client";
  *
  * await using client = new MQTTClient();
- * await client.connect("mqtt://localhost");
+ * await client.connect("mqtt://localhost:1883");
  * await client.subscribe("home/#", QOS_1);
  * await client.publish("home/kitchen/light", "on", { qos: QOS_1 });
  * const message = await client.deliverMessage(5);
@@ -87,7 +89,8 @@ export {
   type WillPacket,
 } from "./src/packets.ts";
 export type { Properties } from "./src/properties.ts";
-export type { AuthChallenge, AuthHandler, Credentials } from "./src/shell/driver.ts";
+export type { Credentials } from "./src/shell/connect_plan.ts";
+export type { AuthChallenge, AuthHandler } from "./src/shell/driver.ts";
 export type { MessageHandler } from "./src/shell/inbox.ts";
 export type { Answer, AnswerLike, RequestHandler, Responder } from "./src/shell/responder.ts";
 export { MemorySessionStore } from "./src/store/memory_session_store.ts";

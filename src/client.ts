@@ -12,7 +12,8 @@ import type { Stats } from "./observe/stats.ts";
 import type { ConnackPacket, Packet, PublishPacket, QoS, SubscriptionRequest, WillPacket } from "./packets.ts";
 import { NO_PROPERTIES, type Properties, propertiesFault, type PropertiesOwner } from "./properties.ts";
 import { CLIENT_DISCONNECTS, describeReason } from "./reason_codes.ts";
-import { type AuthHandler, type ConnectPlan, type Credentials, Driver } from "./shell/driver.ts";
+import type { ConnectPlan, Credentials } from "./shell/connect_plan.ts";
+import { type AuthHandler, Driver } from "./shell/driver.ts";
 import type { MessageHandler } from "./shell/inbox.ts";
 import { type RequestHandler, type Responder, RouteResponder } from "./shell/responder.ts";
 import type { SessionStore } from "./store/session_store.ts";
@@ -49,12 +50,12 @@ export interface MQTTClientOptions {
   onAuth?: AuthHandler;
 }
 
-/** How to connect; each option beats the key of the configuration that means the same. */
+/** How to connect; each option wins over the key of the configuration that means the same. */
 export interface ConnectOptions {
   /**
    * Whether the broker starts a new session rather than go on with the one it has for this client identifier.
    *
-   * @default {true}
+   * @default {cleansession of the configuration, which is true by default}
    */
   cleanSession?: boolean;
   /** A file of certificates of authorities to trust beside those that Deno trusts, in PEM; for `mqtts` and `wss`. */
@@ -229,7 +230,7 @@ export interface DisconnectEventDetail {
 export interface ReconnectingEventDetail {
   /** Counts the attempts that wait, from 1. */
   attempt: number;
-  /** How long it waits, in seconds. */
+  /** How long it waits, in seconds, above 0. */
   delay: number;
 }
 
@@ -313,7 +314,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * Makes a client; it connects when it is told to.
    *
    * @throws {ConfigError} If the configuration is faulty, naming all its faults.
-   * @throws {TypeError} If the client identifier cannot be sent, `credentials` or `transport` is no function, or `store` no session store.
+   * @throws {TypeError} If the client identifier cannot be sent, `credentials`, `transport` or `onAuth` is no function, or `store` no session store.
    */
   constructor(options: MQTTClientOptions = {}) {
     super();
@@ -323,11 +324,9 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
     if (fault !== undefined) throw new TypeError(`Cannot use the client identifier: ${fault}`);
     checkType("credentials", options.credentials, "function");
     checkType("transport", options.transport, "function");
+    checkType("onAuth", options.onAuth, "function");
     this.#credentials = options.credentials;
     this.#transport = options.transport;
-    if (options.onAuth !== undefined && typeof options.onAuth !== "function") {
-      throw new TypeError(`onAuth must be a function, not ${typeName(options.onAuth)}`);
-    }
     if (options.store !== undefined && typeof options.store?.open !== "function") {
       throw new TypeError(`store must be a session store, as SqliteSessionStore is, not ${typeName(options.store)}`);
     }
@@ -617,9 +616,11 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @param filter the topic filter; `+` stands for one level, `#` for the rest
    * @param qos the highest QoS to receive messages with, 0 by default
    * @returns the code of SUBACK: the granted QoS, or 0x80 and above for a refusal
-   * @throws {TypeError} If the filter is malformed.
-   * @throws {ClientError} If the client is not connected or ends first.
-   * @see MQTT 3.1.1, §3.8
+   * @throws {TypeError} If the filter is malformed, or a property cannot be sent.
+   * @throws {RangeError} If the QoS is not 0, 1 or 2.
+   * @throws {ClientError} If the client is not connected or ends first, or the broker cannot grant it (MQTT 5.0).
+   * @throws The signal's reason, if it aborts.
+   * @see MQTT 3.1.1, §3.8; MQTT 5.0, §3.8
    */
   subscribe(filter: string, qos?: QoS, options?: SubscribeOptions): Promise<number[]>;
   /**
@@ -627,11 +628,11 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    *
    * @param topics pairs of topic filter and QoS, or objects with further options; at least one
    * @returns the codes of SUBACK in the same order: the granted QoS, or 0x80 and above for a refusal
-   * @throws {TypeError} If a filter is malformed, before anything is sent.
+   * @throws {TypeError} If a filter is malformed or a property cannot be sent, before anything is sent.
    * @throws {RangeError} If a QoS is not 0, 1 or 2.
-   * @throws {ClientError} If the client is not connected or ends first.
+   * @throws {ClientError} If the client is not connected or ends first, or the broker cannot grant it (MQTT 5.0).
    * @throws The signal's reason, if it aborts.
-   * @see MQTT 3.1.1, §3.8
+   * @see MQTT 3.1.1, §3.8; MQTT 5.0, §3.8
    */
   subscribe(
     topics: readonly (readonly [filter: string, qos: QoS] | Subscription)[],
@@ -661,10 +662,10 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    *
    * @param filters the topic filters as they were subscribed to, one or a list of at least one
    * @returns the codes of UNSUBACK in the same order, zeros on 3.1.1
-   * @throws {TypeError} If a filter is malformed, before anything is sent.
-   * @throws {ClientError} If the client is not connected or ends first.
+   * @throws {TypeError} If a filter is malformed or a property cannot be sent, before anything is sent.
+   * @throws {ClientError} If the client is not connected or ends first, or the packet is too large for the broker (MQTT 5.0).
    * @throws The signal's reason, if it aborts.
-   * @see MQTT 3.1.1, §3.10
+   * @see MQTT 3.1.1, §3.10; MQTT 5.0, §3.10
    */
   unsubscribe(filters: string | readonly string[], options: SubscribeOptions = {}): Promise<number[]> {
     return guard(async () => {
@@ -686,6 +687,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @param timeout how long to wait, in seconds, 0 or more; 0: not at all; by default without end
    * @throws {DOMException} `TimeoutError` If no message comes in time.
    * @throws {ClientError} If the client is not connected, or has ended, and no message is left.
+   * @throws {TypeError} If `timeout` is no number.
    * @throws {RangeError} If `timeout` is negative.
    * @throws The signal's reason, if it aborts.
    */
@@ -939,9 +941,6 @@ function subscriptionRequest(entry: unknown): SubscriptionRequest {
     throw new RangeError(
       `Cannot subscribe to ${show(filter)}: retainHandling must be 0, 1 or 2, not ${show(retainHandling)}`,
     );
-  }
-  if (typeof noLocal !== "boolean" || typeof retainAsPublished !== "boolean") {
-    throw new TypeError(`Cannot subscribe to ${show(filter)}: noLocal and retainAsPublished must be true or false`);
   }
   if (noLocal && filterOfShare(filter) !== filter) { // [MQTT5-3.8.3-4]
     throw new TypeError(`Cannot subscribe to ${show(filter)}: a shared subscription cannot have noLocal`);

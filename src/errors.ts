@@ -118,3 +118,8 @@ export class ConfigError extends MQTTError {
   /** The name of the class. */
   override name = "ConfigError";
 }
+
+/** Gives the words of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,9 +1,10 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { MQTTClient, QOS_1, QOS_2, SqliteSessionStore } from "../mod.ts";
-import { type Outcome, runChild, runExample, startExample } from "./client/child.ts";
 import { brokerTest } from "./helpers/brokers.ts";
+import { type Outcome, runChild } from "./helpers/child.ts";
 import { startEmbeddedBroker } from "./helpers/embedded_broker.ts";
+import { runExample, startExample } from "./helpers/example.ts";
 
 /** Gives the path of a database of the test's own, which is in a folder that is removed. */
 async function databaseTest(work: (path: string) => Promise<void>): Promise<void> {
@@ -158,7 +159,7 @@ brokerTest("examples/request.ts prints what examples/respond.ts answers", {}, as
   await using responder = await startExample("respond", broker.uris.mqtt, "2");
   const outcome = await runExample("request", broker.uris.mqtt, "one", "two");
   assertEquals(outcome, { code: 0, stdout: "one => ONE\ntwo => TWO\n", stderr: "" });
-  assertEquals(await responder.ended(), 0);
+  assertEquals((await responder.status).code, 0);
 });
 
 brokerTest("examples/worker_pool.ts does every job, though a worker is killed amid its own", {}, async (broker) => {

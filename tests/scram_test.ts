@@ -3,7 +3,7 @@ import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
 import { Scram } from "../examples/scram.ts";
 import { ConnectError, MQTTClient, type Packet, type Properties } from "../mod.ts";
 import { MQTT_5_0 } from "../src/codec/mqtt_5_0.ts";
-import { runExample } from "./client/child.ts";
+import { runExample } from "./helpers/example.ts";
 import { DISCONNECT, playBroker, type PlayedBroker, type PlayedConnection } from "./client/played_broker.ts";
 import { decode, encode } from "./codec/bytes.ts";
 

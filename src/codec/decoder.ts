@@ -177,7 +177,7 @@ export class Decoder {
     if (type === 3) {
       if ((flags & 6) === 6) throw faultyHeader(first, "the QoS is 3"); // [MQTT-3.3.1-4]
       if ((flags & 14) === 8) throw faultyHeader(first, "DUP is set with QoS 0"); // [MQTT-3.3.1-2]
-    } else if (type === 0 || type === 15 && !this.#dialect.hasAuth) {
+    } else if (type === 0 || type === 15 && !this.#dialect.hasReasons) {
       throw faultyHeader(first, `the packet type ${type} is reserved`); // [MQTT-2.2.1]
     } else if (flags !== (hasFlag1(type) ? 2 : 0)) { // [MQTT-2.2.2-2]
       throw faultyHeader(first, `the flags 0x${flags.toString(16)} are reserved`);

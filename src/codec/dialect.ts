@@ -15,9 +15,9 @@ export const NO_REASON: Reason = Object.freeze({ reasonCode: 0, properties: NO_P
 /** What differs on the wire from one version of the protocol to the other; all the rest is the same for both. */
 export interface Dialect {
   readonly protocolVersion: 4 | 5;
-  /** Whether AUTH exists; otherwise type 15 is reserved. */
-  readonly hasAuth: boolean;
-  /** Whether either side may say why it ends the connection. */
+  /** Whether packets may hold properties. */
+  readonly hasProperties: boolean;
+  /** Whether either side may say why it ends the connection, and ask for authentication; otherwise type 15 is reserved. */
   readonly hasReasons: boolean;
   /** Whether SUBSCRIBE may hold an identifier, which the messages carry. */
   readonly hasSubscriptionIdentifiers: boolean;

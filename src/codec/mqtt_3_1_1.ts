@@ -5,7 +5,7 @@ import { type Dialect, NO_REASON } from "./dialect.ts";
 /** MQTT 3.1.1: no properties, no reasons. */
 export const MQTT_3_1_1: Dialect = {
   protocolVersion: 4,
-  hasAuth: false,
+  hasProperties: false,
   hasReasons: false,
   hasSubscriptionIdentifiers: false,
   hasResponseTopics: false,

@@ -12,7 +12,7 @@ const NO_LOCAL = 0x04, RETAIN_AS_PUBLISHED = 0x08, RESERVED = 0xc0;
 /** MQTT 5.0. */
 export const MQTT_5_0: Dialect = {
   protocolVersion: 5,
-  hasAuth: true,
+  hasProperties: true,
   hasReasons: true,
   hasSubscriptionIdentifiers: true,
   hasResponseTopics: true,

@@ -1,4 +1,4 @@
-import { ConfigError } from "../errors.ts";
+import { ConfigError, messageOf } from "../errors.ts";
 import type { ClientConfig } from "./client_config.ts";
 import { type Fault, findFaults, formatFault } from "./faults.ts";
 import { fieldAt } from "./fields.ts";
@@ -148,7 +148,7 @@ async function readText(file: string): Promise<string> {
 function reason(file: string, error: unknown): string {
   if (error instanceof TypeError) return "it is not UTF-8";
   if (error instanceof Deno.errors.NotCapable) return `run with --allow-read=${file}`;
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 /** Reads no more than may be in a file, which may be one without an end. */

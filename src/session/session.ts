@@ -261,12 +261,7 @@ export class Session {
     return this.#requests.subscriptions;
   }
 
-  /** Acknowledges a received message for the application. */
-  acknowledge(message: ApplicationMessage): void {
-    this.#inbound.acknowledge(message);
-  }
-
-  /** The same where it is stored together with what the application has made of the message. */
+  /** Acknowledges a received message whose acknowledgement is stored together with what the application has made of it. */
   acknowledgeProcessed(message: ApplicationMessage): void {
     this.#inbound.acknowledgeProcessed(message);
   }

@@ -5,6 +5,7 @@ import {
   ConnectError,
   ConnectionLostError,
   type ConnectionLostErrorOptions,
+  messageOf,
   MQTTError,
   ProtocolError,
 } from "../errors.ts";
@@ -13,38 +14,27 @@ import type { ApplicationMessage } from "../message.ts";
 import type {
   AuthPacket,
   ConnackPacket,
-  ConnectPacket,
   Packet,
   PublishPacket,
   SubscribePacket,
   UnsubscribePacket,
-  WillPacket,
 } from "../packets.ts";
-import { NO_PROPERTIES, type Properties } from "../properties.ts";
-import { describeRefusal, PERMANENT_REFUSALS, UNSUPPORTED_PROTOCOL_VERSION } from "../reason_codes.ts";
+import type { Properties } from "../properties.ts";
+import { describeRefusal, PERMANENT_REFUSALS } from "../reason_codes.ts";
 import type { Effects } from "../session/effects.ts";
 import type { Flow, PublishFlow } from "../session/flow.ts";
 import { type CancellableFlow, Session, type SessionOptions } from "../session/session.ts";
-import { type Endpoint, parseServerReference } from "../transport/endpoint.ts";
+import type { Endpoint } from "../transport/endpoint.ts";
 import { connectError } from "../transport/connect_error.ts";
-import type { OpenTransport } from "../transport/transport.ts";
-import { stringFault } from "../topic.ts";
 import type { SessionStore } from "../store/session_store.ts";
 import { backoff } from "./backoff.ts";
+import { connectPacket, type ConnectPlan, credentialsOf } from "./connect_plan.ts";
 import { Connection, type ConnectionListener, type ConnectionOptions } from "./connection.ts";
 import { Inbox } from "./inbox.ts";
+import { Itinerary } from "./itinerary.ts";
 import { Requester } from "./requester.ts";
 import { type StoreListener, StoreWriter } from "./store_writer.ts";
-
-/** What the client logs in with. */
-export interface Credentials {
-  /** The user name; may be empty. */
-  username?: string;
-  /** The password; a string is sent as UTF-8. */
-  password?: string | Uint8Array;
-  /** What the authentication method says first (MQTT 5.0), where it is new for every attempt; it beats the configuration's. */
-  authenticationData?: Uint8Array;
-}
+import { LONGEST_TIMER, unlessAborted, within } from "./waiting.ts";
 
 /** What a broker asks in the course of an enhanced authentication (MQTT 5.0, §4.12). */
 export interface AuthChallenge {
@@ -58,20 +48,6 @@ export interface AuthChallenge {
 
 /** Answers a challenge with what the method has the client say. */
 export type AuthHandler = (challenge: AuthChallenge) => Uint8Array | Promise<Uint8Array>;
-
-/** How to connect, kept for reconnections. Durations are in seconds. */
-export interface ConnectPlan {
-  /** Tried in turn; each round counts as one attempt. */
-  endpoints: readonly Endpoint[];
-  clientId: string;
-  cleanStart: boolean;
-  keepAlive: number;
-  will: WillPacket | undefined;
-  properties: Properties;
-  open: OpenTransport;
-  /** Asked before every attempt. */
-  credentials(endpoint: Endpoint): Credentials | Promise<Credentials>;
-}
 
 /** What holds for all connections of a client. Durations are in seconds. */
 export interface DriverOptions extends SessionOptions, Omit<ConnectionOptions, "dialect"> {
@@ -132,12 +108,6 @@ const PATIENCE = 0.5;
 const SLOW = 0.0005;
 const MANY_SHORT_PAUSES = 100;
 
-/** How long an aborted attempt has to be over, in seconds. */
-const ABORT_GRACE = 0.1;
-
-/** The longest time that a timer can be set to, in seconds. */
-const LONGEST_TIMER = 2_147_483;
-
 const now = () => performance.now() / 1000;
 
 /** Performs what a {@linkcode Session} asks for: the only place that waits. */
@@ -150,6 +120,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   readonly #listener: DriverListener;
   readonly #session: Session;
   readonly #traffic = new Traffic();
+  readonly #itinerary: Itinerary;
   #state: LinkState = "idle";
   /** Why calls are refused while the state is `idle`. */
   #refusal = "Not connected: call connect() first";
@@ -170,14 +141,8 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   /** The publishes of a former process that are not settled, and those who wait for that. */
   readonly #restored = new Set<PublishFlow>();
   readonly #draining = new Set<PromiseWithResolvers<void>>();
-  /** How many of the dialects each broker has refused, by its URI. */
-  readonly #refusedDialects = new Map<string, number>();
   /** Where it is connected to, or was last. */
   #endpoint: Endpoint | undefined;
-  /** Where the broker sent the client when it ended the connection. */
-  #redirect: Endpoint | undefined;
-  /** How many times in a row the client was sent elsewhere. */
-  #hops = 0;
   /** Resolves with what broke the connection when it is gone; it never rejects. */
   #linkLost: Promise<unknown> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -193,6 +158,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     this.#options = options;
     this.#listener = listener;
     this.#session = new Session(this, options);
+    this.#itinerary = new Itinerary(options.dialects, options.followRedirects);
     this.inbox = new Inbox(options.maxQueuedMessages, this.#session.subscriptions);
     this.requester = new Requester(this, this.#session.subscriptions);
   }
@@ -619,8 +585,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
         const error = await this.#linkLost;
         signal.throwIfAborted();
         if (life.replaced || this.#isClosing()) return;
-        this.#redirect = this.#follow(this.#endpoint, error);
-        const restores = this.#redirect !== undefined || !endsForGood(error);
+        const restores = this.#itinerary.linkLost(this.#endpoint, error) || !endsForGood(error);
         if (!this.#options.autoReconnect || !restores) throw error;
         this.#state = "waiting";
         this.#listener.disconnected(error, true);
@@ -663,11 +628,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   /** Tries the brokers in turn; the last one's error stands for all. */
   async #attemptEach(signal: AbortSignal): Promise<void> {
     const errors: unknown[] = [];
-    const { endpoints } = this.#thePlan;
-    const redirect = this.#redirect;
-    this.#redirect = undefined;
-    for (const endpoint of redirect === undefined ? endpoints : [redirect, ...endpoints]) {
-      if (endpoint !== redirect) this.#hops = 0;
+    for (const endpoint of this.#itinerary.round(this.#thePlan.endpoints)) {
       try {
         return await this.#attemptFollowing(endpoint, signal);
       } catch (error) {
@@ -685,32 +646,11 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
         return await this.#attempt(target, signal);
       } catch (error) {
         signal.throwIfAborted();
-        if (this.#fallBack(target, error)) continue;
-        const next = this.#follow(target, error);
+        const next = this.#itinerary.refused(target, error);
         if (next === undefined) throw error;
         target = next;
       }
     }
-  }
-
-  /** Turns to the next dialect if the broker has refused the one before. Gives whether there is one. */
-  #fallBack({ uri }: Endpoint, error: unknown): boolean {
-    if (!(error instanceof ConnectError) || error.reasonCode !== UNSUPPORTED_PROTOCOL_VERSION) return false;
-    const refused = (this.#refusedDialects.get(uri) ?? 0) + 1;
-    if (refused >= this.#options.dialects.length) return false;
-    this.#refusedDialects.set(uri, refused);
-    return true;
-  }
-
-  /** Gives the broker that the error names, if it is to be followed there. */
-  #follow(from: Endpoint | undefined, error: unknown): Endpoint | undefined {
-    const named = error instanceof ConnectError || error instanceof ConnectionLostError;
-    const { serverReference } = named ? error : {};
-    if (from === undefined || serverReference === undefined) return undefined;
-    if (this.#hops >= this.#options.followRedirects) return undefined;
-    const next = parseServerReference(serverReference, from);
-    if (next !== undefined) this.#hops++;
-    return next;
   }
 
   /** Opens a connection and waits for CONNACK, no longer than the options allow. */
@@ -738,8 +678,8 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
 
   async #handshake(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
     const plan = this.#thePlan;
-    const { dialects, maximumPacketSize, checkPayloadFormat } = this.#options;
-    const dialect = dialects[this.#refusedDialects.get(endpoint.uri) ?? 0];
+    const { maximumPacketSize, checkPayloadFormat } = this.#options;
+    const dialect = this.#itinerary.dialectFor(endpoint);
     const credentials = await unlessAborted(signal, credentialsOf(plan, endpoint));
     const packet = connectPacket(plan, credentials, dialect);
     const transport = await unlessAborted(signal, plan.open(endpoint, { signal }), (late) => late.close());
@@ -872,14 +812,13 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
 
   /** Ends the life of the link, and with it everything that waits. */
   #end(error: unknown, regular: boolean): void {
-    const reason = error instanceof Error ? error.message : String(error);
     this.#refusal = regular
       ? "The client was disconnected: call connect() again"
-      : `The client will not reconnect: ${reason}`;
+      : `The client will not reconnect: ${messageOf(error)}`;
     const wasUp = this.#life?.wasUp ?? false;
     this.#state = "idle";
     this.#life = undefined;
-    this.#redirect = undefined;
+    this.#itinerary.forgetRedirect();
     this.#letGo(error);
     this.requester.end(error);
     this.inbox.end(error, regular);
@@ -914,47 +853,6 @@ const ALREADY: Readonly<Record<Exclude<LinkState, "idle">, string>> = {
   waiting: "Already connecting: the connection is being restored",
   closing: "The client is disconnecting",
 };
-
-async function credentialsOf(plan: ConnectPlan, endpoint: Endpoint): Promise<Credentials> {
-  try {
-    return await plan.credentials(endpoint);
-  } catch (cause) {
-    if (cause instanceof ConnectError) throw cause;
-    throw new ConnectError(`Cannot connect to ${endpoint.uri}: credentials() failed: ${messageOf(cause)}`, { cause });
-  }
-}
-
-function connectPacket(plan: ConnectPlan, credentials: Credentials, dialect: Dialect): ConnectPacket {
-  const { username, password, authenticationData } = credentials;
-  if (password !== undefined && username === undefined && !dialect.allowsPasswordAlone) {
-    throw new ConnectError("Cannot send a password without a user name in MQTT 3.1.1", { permanent: true });
-  }
-  const bytes = typeof password === "string" ? new TextEncoder().encode(password) : password;
-  const fault = username === undefined ? undefined : stringFault(username);
-  if (fault !== undefined) throw new ConnectError(`Cannot send the user name: ${fault}`, { permanent: true });
-  if (bytes !== undefined && bytes.length > 65_535) {
-    throw new ConnectError(`Cannot send a password of ${bytes.length} bytes: 65,535 are allowed`, { permanent: true });
-  }
-  const { clientId, cleanStart, keepAlive } = plan;
-  if (authenticationData !== undefined && plan.properties.authenticationMethod === undefined) { // §3.1.2.11.10
-    throw new ConnectError("Cannot send authenticationData without authentication_method", { permanent: true });
-  }
-  const { protocolVersion, hasReasons: hasProperties } = dialect;
-  const will = plan.will && !hasProperties ? { ...plan.will, properties: NO_PROPERTIES } : plan.will;
-  const given = authenticationData === undefined ? plan.properties : { ...plan.properties, authenticationData };
-  const properties = hasProperties ? given : NO_PROPERTIES;
-  return {
-    type: "CONNECT",
-    protocolVersion,
-    clientId,
-    cleanStart,
-    keepAlive,
-    username,
-    password: bytes,
-    will,
-    properties,
-  };
-}
 
 /** Whether a connection that ended so is not to be restored. */
 function endsForGood(error: unknown): boolean {
@@ -995,43 +893,8 @@ function givenUp(error: unknown): ConnectionLostError {
   });
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 function rejected(error: unknown): Promise<never> {
   const promise = Promise.reject(error);
   promise.catch(ignore);
   return promise;
-}
-
-/** Waits for the first of the promises, but not longer than so many seconds. */
-async function within(seconds: number, promises: Promise<unknown>[]): Promise<void> {
-  const { promise: expired, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, Math.min(seconds, LONGEST_TIMER) * 1000);
-  await Promise.race([expired, ...promises]);
-  clearTimeout(timer);
-}
-
-/** Waits until the signal aborts; a result that comes too late is disposed of. */
-async function unlessAborted<Result>(
-  signal: AbortSignal,
-  work: Result | Promise<Result>,
-  dispose: (late: Result) => void = ignore,
-): Promise<Result> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  // What heeds the signal is over at once; what does not is not waited for.
-  const abort = () => {
-    const over = Promise.resolve(work).then(dispose, ignore);
-    within(ABORT_GRACE, [over]).then(() => reject(signal.reason));
-  };
-  if (signal.aborted) abort();
-  else signal.addEventListener("abort", abort);
-  try {
-    const result = await Promise.race([work, aborted]);
-    signal.throwIfAborted();
-    return result;
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }

@@ -1,5 +1,6 @@
 import type { ApplicationMessage } from "../message.ts";
 import { Queue } from "../queue.ts";
+import { LONGEST_TIMER } from "./waiting.ts";
 
 /** Somebody who waits for a message. */
 interface Waiter {
@@ -17,9 +18,6 @@ interface End {
 }
 
 const ignore = () => {};
-
-/** The longest time that a timer can be set to, in seconds; to wait for longer is to wait without end. */
-export const LONGEST_TIMER = 2_147_483;
 
 /**
  * So many messages wait at the most for somebody slow, and for somebody who was, and none is left when more may come: messages that

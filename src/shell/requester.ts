@@ -6,7 +6,7 @@ import { NO_PROPERTIES } from "../properties.ts";
 import { describeReason } from "../reason_codes.ts";
 import type { Subscriptions } from "../session/subscriptions.ts";
 import { topicFault } from "../topic.ts";
-import { LONGEST_TIMER } from "./message_queue.ts";
+import { LONGEST_TIMER } from "./waiting.ts";
 
 /** What sends for a requester. */
 interface Sender {

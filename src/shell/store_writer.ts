@@ -1,4 +1,4 @@
-import { ClientError } from "../errors.ts";
+import { ClientError, messageOf } from "../errors.ts";
 import type { ApplicationMessage } from "../message.ts";
 import type { Packet } from "../packets.ts";
 import type { PublishFlow } from "../session/flow.ts";
@@ -288,6 +288,5 @@ export class StoreWriter implements SessionParticipant {
 
 function storeError(action: "open" | "write to", cause: unknown): ClientError {
   if (cause instanceof ClientError) return cause;
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new ClientError(`Cannot ${action} the session store: ${reason}`, { cause });
+  return new ClientError(`Cannot ${action} the session store: ${messageOf(cause)}`, { cause });
 }

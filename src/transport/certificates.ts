@@ -1,4 +1,4 @@
-import { ConfigError, ConnectError } from "../errors.ts";
+import { ConfigError, ConnectError, messageOf } from "../errors.ts";
 
 /** Where certificates are. Texts are PEM, paths are those of PEM files. */
 export interface CertificateSources {
@@ -95,7 +95,7 @@ async function reading<Result>(path: string, read: () => Promise<Result>): Promi
     if (cause instanceof Deno.errors.NotCapable) {
       throw new ConnectError(`Cannot read ${path}: run with --allow-read=${path}`, { cause, permanent: true });
     }
-    throw new ConfigError(`Cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new ConfigError(`Cannot read ${path}: ${messageOf(cause)}`, { cause });
   }
 }
 

@@ -1,4 +1,4 @@
-import { ConfigError, ConnectError, ConnectionLostError, ProtocolError } from "../errors.ts";
+import { ConfigError, ConnectError, ConnectionLostError, messageOf, ProtocolError } from "../errors.ts";
 import { authority, type Endpoint, type Scheme } from "./endpoint.ts";
 
 /** How an error is recognised, what is to be checked then, and whether trying again cannot help. */
@@ -115,7 +115,7 @@ const NO_ANSWER: Advice = { pattern: /^/, advice: ({ scheme }) => OTHER_PROTOCOL
 export function connectError(endpoint: Endpoint, cause: unknown): Error {
   if (cause instanceof ConnectError || cause instanceof ConfigError) return cause;
   const message = `Cannot connect to ${endpoint.uri}: `;
-  const words = cause instanceof Error ? cause.message : String(cause);
+  const words = messageOf(cause);
   if (isDenied(cause) && words.includes(endpoint.scheme === "unix" ? endpoint.path : authority(endpoint))) {
     return new ConnectError(`${message}run with ${permissionFlags(endpoint)}`, { cause, permanent: true });
   }

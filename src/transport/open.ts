@@ -1,4 +1,4 @@
-import { ConfigError, ConnectError } from "../errors.ts";
+import { ConfigError, ConnectError, messageOf } from "../errors.ts";
 import { type Certificates, type CertificateSources, loadCertificates } from "./certificates.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { openTcp } from "./tcp.ts";
@@ -78,8 +78,7 @@ async function readHeaders(endpoint: Endpoint, extraHeaders: ExtraHeaders | unde
     given = typeof extraHeaders === "function" ? await extraHeaders() : extraHeaders;
   } catch (cause) {
     if (cause instanceof ConnectError) throw cause;
-    const words = cause instanceof Error ? cause.message : String(cause);
-    throw new ConnectError(`${fault}extraHeaders() failed: ${words}`, { cause });
+    throw new ConnectError(`${fault}extraHeaders() failed: ${messageOf(cause)}`, { cause });
   }
   if (given === undefined) return undefined;
   const headers = validHeaders(given);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConnectError, MQTTClient } from "../../mod.ts";
 import { bytes, hex } from "../codec/bytes.ts";
-import { runChild } from "./child.ts";
+import { runChild } from "../helpers/child.ts";
 import {
   CONNACK_5,
   DISCONNECT,

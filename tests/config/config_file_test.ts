@@ -2,7 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } f
 import { relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ConfigError, loadConfig, MQTTClient, parseConfig } from "../../mod.ts";
-import { runChild } from "../client/child.ts";
+import { runChild } from "../helpers/child.ts";
 import { environment } from "./environment.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
 

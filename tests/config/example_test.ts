@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { loadConfig, parseConfig } from "../../mod.ts";
 import { FIELDS } from "../../src/config/fields.ts";
-import { runChild } from "../client/child.ts";
+import { runChild } from "../helpers/child.ts";
 import { brokerTest } from "../helpers/brokers.ts";
 import { environment } from "./environment.ts";
 

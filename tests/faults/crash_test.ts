@@ -60,15 +60,14 @@ function endedEarly({ code }: Deno.CommandStatus): never {
 /** Runs the publisher and the receiver until all has arrived, with so many kills of each. Gives what the publisher has printed. */
 async function passThrough(uri: string, published: string, received: string, kills: number): Promise<string[]> {
   const seed = seedOf("CRASH_SEED");
-  const program = (name: string) => new URL(`../fixtures/${name}.ts`, import.meta.url);
-  const publisher = program("outbox_publisher"), receiver = program("inbox_receiver");
+  const publisher = "tests/fixtures/outbox_publisher.ts", receiver = "tests/fixtures/inbox_receiver.ts";
   const end = (isLast: boolean) => isLast ? ["end"] : [];
   const [printed] = await Promise.all([
     killAtRandom(kills, new Random(seed), (limit, isLast) => {
-      return startChild(publisher, uri, published, String(limit), ...end(isLast));
+      return startChild(publisher, ["-A"], uri, published, String(limit), ...end(isLast));
     }),
     killAtRandom(kills, new Random(seed + 1), (_limit, isLast) => {
-      return startChild(receiver, uri, received, String(MESSAGES), ...end(isLast));
+      return startChild(receiver, ["-A"], uri, received, String(MESSAGES), ...end(isLast));
     }),
   ]);
   return printed;

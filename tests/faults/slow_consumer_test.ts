@@ -1,5 +1,5 @@
 import { assertEquals, assertLess } from "@std/assert";
-import { runChild } from "../client/child.ts";
+import { runChild } from "../helpers/child.ts";
 
 const MESSAGES = 500_000;
 const MIB = 1024 * 1024;

@@ -405,12 +405,12 @@ Deno.test("Session.receive() lets the broker have any number unacknowledged wher
   assertEquals([it.delivered.length, it.take()], [1000, []]);
 });
 
-Deno.test("Session.acknowledge() does what ack() does", () => {
+Deno.test("ApplicationMessage.ack() sends PUBACK for QoS 1, and nothing for QoS 0", () => {
   using it = new Recorder({ manualAck: true });
   it.connect();
   arrive(it, "a", 1, 7);
   arrive(it, "b", 0);
-  for (const message of it.delivered) it.session.acknowledge(message);
+  for (const message of it.delivered) message.ack();
   assertEquals(it.take(), ["PUBACK(7)"]);
 });
 

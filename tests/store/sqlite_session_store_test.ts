@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { ClientError } from "../../src/errors.ts";
 import { MIGRATIONS } from "../../src/store/sqlite_schema.ts";
 import { SqliteSessionStore } from "../../src/store/sqlite_session_store.ts";
-import { runChild } from "../client/child.ts";
+import { runChild } from "../helpers/child.ts";
 import { changes, publish, subscription } from "./changes.ts";
 import { sessionStoreContract } from "./contract.ts";
 import { startStoreChild } from "./store_child.ts";

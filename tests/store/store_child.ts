@@ -2,5 +2,5 @@ import { type Child, startChild } from "../helpers/child.ts";
 
 /** Starts store_process.ts. */
 export function startStoreChild(...args: string[]): Child {
-  return startChild(new URL("store_process.ts", import.meta.url), ...args);
+  return startChild("tests/store/store_process.ts", ["-A"], ...args);
 }

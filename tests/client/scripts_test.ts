@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { brokerTest } from "../helpers/brokers.ts";
-import { runChild } from "./child.ts";
+import { runChild } from "../helpers/child.ts";
 import { playBroker } from "./played_broker.ts";
 
 const CONNECT = "tests/client/scripts/connect.ts";

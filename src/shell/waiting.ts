@@ -1,0 +1,38 @@
+const ignore = () => {};
+
+/** The longest time that a timer can be set to, in seconds; to wait for longer is to wait without end. */
+export const LONGEST_TIMER = 2_147_483;
+
+/** How long an aborted attempt has to be over, in seconds. */
+const ABORT_GRACE = 0.1;
+
+/** Waits for the first of the promises, but not longer than so many seconds. */
+export async function within(seconds: number, promises: Promise<unknown>[]): Promise<void> {
+  const { promise: expired, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, Math.min(seconds, LONGEST_TIMER) * 1000);
+  await Promise.race([expired, ...promises]);
+  clearTimeout(timer);
+}
+
+/** Waits until the signal aborts; a result that comes too late is disposed of. */
+export async function unlessAborted<Result>(
+  signal: AbortSignal,
+  work: Result | Promise<Result>,
+  dispose: (late: Result) => void = ignore,
+): Promise<Result> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  // What heeds the signal is over at once; what does not is not waited for.
+  const abort = () => {
+    const over = Promise.resolve(work).then(dispose, ignore);
+    within(ABORT_GRACE, [over]).then(() => reject(signal.reason));
+  };
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort);
+  try {
+    const result = await Promise.race([work, aborted]);
+    signal.throwIfAborted();
+    return result;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
