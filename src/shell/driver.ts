@@ -108,6 +108,9 @@ const PATIENCE = 0.5;
 const SLOW = 0.0005;
 const MANY_SHORT_PAUSES = 100;
 
+/** A packet that is smaller than this on average is small, in bytes. */
+const SMALL_PACKET = 256;
+
 const now = () => performance.now() / 1000;
 
 /** Performs what a {@linkcode Session} asks for: the only place that waits. */
@@ -776,10 +779,16 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     if (time - since > SLOW) {
       this.#shortPauses = 0;
       this.inbox.slowDown();
-    } else if (++this.#shortPauses === MANY_SHORT_PAUSES) this.inbox.speedUp();
+    } else if (++this.#shortPauses === MANY_SHORT_PAUSES && this.#receivesSmallPackets) this.inbox.speedUp();
     this.#session.resumeReading(time);
     this.#arm();
     return time;
+  }
+
+  /** Whether packets come for which a pause is much: of larger ones few should wait. */
+  get #receivesSmallPackets(): boolean {
+    const { bytesReceived, packetsReceived } = this.#traffic;
+    return bytesReceived < SMALL_PACKET * packetsReceived;
   }
 
   /** Looks after a while whether the full queue lies untouched; one timer serves many short pauses. */
