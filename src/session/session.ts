@@ -76,6 +76,8 @@ export class Session {
   #authenticating = new Set<AuthFlow>();
   /** Pings sent and not answered; one that nobody waits for is `undefined`. */
   #pings = new Queue<{ flow: PingFlow | undefined; now: number }>();
+  /** How many of them somebody waits for. */
+  #awaitedPings = 0;
   /** Pings for the next connection. */
   #waitingPings = new Set<PingFlow>();
   #roundTrip = 0;
@@ -101,7 +103,8 @@ export class Session {
 
   /** Whether calls wait for answers of the broker. */
   get awaitsAnswers(): boolean {
-    return this.#outbound.inFlight > 0 || this.#requests.unanswered > 0;
+    return this.#outbound.inFlight > 0 || this.#requests.unanswered > 0 || this.#awaitedPings > 0 ||
+      this.#authenticating.size > 0;
   }
 
   /** Whether every publish is acknowledged, or for QoS 0 written. */
@@ -194,6 +197,7 @@ export class Session {
 
   #ping(flow: PingFlow | undefined, now: number): void {
     this.#pings.push({ flow, now });
+    if (flow !== undefined) this.#awaitedPings++;
     this.#keepAlive.pinged(now);
     this.#effects.send({ type: "PINGREQ" });
   }
@@ -358,7 +362,9 @@ export class Session {
     const ping = this.#pings.shift();
     if (ping === undefined) return;
     this.#roundTrip = now - ping.now;
-    ping.flow?.settle();
+    if (ping.flow === undefined) return;
+    this.#awaitedPings--;
+    ping.flow.settle();
   }
 
   #receiveConnack(packet: Packet, now: number): void {
@@ -444,6 +450,7 @@ export class Session {
     this.#requests.linkLost();
     this.#inbound.linkLost();
     for (const { flow } of this.#pings.takeAll()) if (flow !== undefined) this.#waitingPings.add(flow);
+    this.#awaitedPings = 0;
     connect?.flow.fail(error);
   }
 

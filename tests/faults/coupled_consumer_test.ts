@@ -26,3 +26,16 @@ Deno.test(
     assertEquals(await forwarding, texts);
   },
 );
+
+Deno.test("MQTTClient.ping() resolves though the answer stands behind messages that nobody takes", async () => {
+  await using link = await playLink({ ...QUICK, max_queued_messages: 3 });
+  const { client, connection } = link;
+  const texts = Array.from({ length: 10 }, (_, i) => String(i));
+  const pinged = client.ping();
+  await connection.expect("c0 00");
+  await connection.send(...texts.map((text) => `30 04 0001 'a' '${text}'`), "d0 00");
+  await pinged;
+  const taken = [];
+  while (client.stats.queuedMessages > 0) taken.push((await client.deliverMessage()).text());
+  assertEquals(taken, texts);
+});
