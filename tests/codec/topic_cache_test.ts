@@ -61,3 +61,11 @@ Deno.test("TopicCache.get() gives each of thousands of topics that were put", ()
   const known = topics.filter((topic) => cache.get(utf8(topic), 0, utf8(topic).length) === topic);
   assert(known.length > 0.98 * topics.length, `${known.length} are known`);
 });
+
+Deno.test("TopicCache.put() goes on with a topic when it remembers all that it can", () => {
+  const cache = new TopicCache();
+  const topics = Array.from({ length: 16_385 }, (_, i) => `t/${i}`);
+  for (const topic of topics) cache.put(utf8(topic), 0, topic.length, topic);
+  const known = topics.filter((topic) => cache.get(utf8(topic), 0, topic.length) !== undefined);
+  assertEquals(known, ["t/16384"]);
+});

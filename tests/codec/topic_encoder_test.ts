@@ -14,7 +14,7 @@ Deno.test("TopicEncoder.encode() gives what TextEncoder does, for any topics in 
   );
 });
 
-Deno.test("TopicEncoder.encode() gives the right bytes for more topics than it remembers, and for long ones", () => {
+Deno.test("TopicEncoder.encode() gives the right bytes for thousands of topics, and for long ones", () => {
   const encoder = new TopicEncoder();
   for (let round = 0; round < 3; round++) {
     for (let i = 0; i < 3000; i++) {
@@ -33,4 +33,12 @@ Deno.test("TopicEncoder.encode() encodes a topic once", () => {
   assertStrictEquals(encoder.encode("a/b"), first);
   encoder.encode("c");
   assertStrictEquals(encoder.encode("a/b"), first);
+});
+
+Deno.test("TopicEncoder.encode() begins anew when it remembers all that it can", () => {
+  const encoder = new TopicEncoder();
+  const first = encoder.encode("t/0");
+  for (let i = 1; i < 16_385; i++) encoder.encode(`t/${i}`);
+  const again = encoder.encode("t/0");
+  assertEquals([again, again === first], [first, false]);
 });
