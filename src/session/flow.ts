@@ -1,20 +1,29 @@
 import type { ApplicationMessage } from "../message.ts";
 import type { StoredPublishProgress } from "../stored_session.ts";
-import type { ConnackPacket, PublishPacket, SubscribePacket, UnsubscribePacket } from "../packets.ts";
+import type {
+  ConnackPacket,
+  PublishPacket,
+  PubrecPacket,
+  PubrelPacket,
+  SubscribePacket,
+  UnsubscribePacket,
+} from "../packets.ts";
 
-const ignore = () => {};
+/** Who waits for an outcome. */
+export interface Waiter<Result> {
+  /** Takes the result. */
+  settle(result: Result): void;
+  /** Takes what went wrong. */
+  fail(error: unknown): void;
+}
 
-/** Something under way, whose outcome the shell waits for; it outlives connections and Packet Identifiers. */
+/** Nobody waits. */
+export const NOBODY: Waiter<unknown> = Object.freeze({ settle() {}, fail() {} });
+
+/** Something under way; it outlives connections and Packet Identifiers. */
 export class Flow<Result> {
-  /** Called with the result; set by the shell. */
-  settle: (result: Result) => void = ignore;
-  /** Called with what went wrong; set by the shell. */
-  fail: (error: unknown) => void = ignore;
-
-  /** Goes on without anybody waiting. */
-  detach(): void {
-    this.settle = this.fail = ignore;
-  }
+  /** Who waits for its outcome; set by the shell. */
+  waiter: Waiter<Result> = NOBODY;
 }
 
 /** A connection attempt from CONNECT to CONNACK. */
@@ -29,13 +38,19 @@ export class PingFlow extends Flow<void> {}
 /**
  * Where a publish is: `queued` (never sent: waits for the connection, the window or the write buffer), `published` (waits
  * for PUBACK or PUBREC), `released` (waits for PUBCOMP), `interrupted` (was one of these two when the connection was lost, and
- * waits to be sent again), `written` (QoS 0, in a write buffer that is full), `settled`.
+ * waits to be sent again), `settled`.
  */
-export type PublishState = "queued" | "published" | "released" | "interrupted" | "written" | "settled";
+export type PublishState = "queued" | "published" | "released" | "interrupted" | "settled";
 
-/** One message on its way to the broker. */
-export class PublishFlow extends Flow<ApplicationMessage> {
-  readonly message: ApplicationMessage;
+/** One message on its way to the broker. It extends nothing, since what does takes longer to be made. */
+export class PublishFlow implements Flow<ApplicationMessage> {
+  waiter: Waiter<ApplicationMessage> = NOBODY;
+  /** PUBLISH; of several sendings the last. */
+  packet: PublishPacket;
+  /** What the broker has answered to it, with QoS 2. */
+  pubrecPacket: PubrecPacket | undefined;
+  /** What answers that; from then on the message itself is not sent again. */
+  pubrelPacket: PubrelPacket | undefined;
   state: PublishState = "queued";
   /** The order of the first sending. */
   order = 0;
@@ -43,24 +58,25 @@ export class PublishFlow extends Flow<ApplicationMessage> {
   sequence = 0;
   /** How many times PUBLISH was sent since the broker last acknowledged anything. */
   attempts = 0;
-  /** When the message is not worth sending any more, if it has not been; infinity: never. */
-  expiresAt = Infinity;
+  /** When the message is not worth sending any more, if it has not been; `undefined`: never. */
+  expiresAt: number | undefined;
   /** How far it has come by what is stored of it; `undefined` when nothing is. */
   stored: StoredPublishProgress | undefined;
 
-  constructor(message: ApplicationMessage) {
-    super();
-    this.message = message;
-  }
-
-  get packet(): PublishPacket {
-    return this.message.publishPacket;
+  constructor(packet: PublishPacket, expiresAt?: number) {
+    this.packet = packet;
+    this.expiresAt = expiresAt;
   }
 
   /** What the message weighs in a queue, in bytes. */
   get size(): number {
-    return this.packet.topic.length + this.packet.payload.length;
+    return sizeOf(this.packet);
   }
+}
+
+/** What a message weighs in a queue, in bytes. */
+export function sizeOf({ topic, payload }: PublishPacket): number {
+  return topic.length + payload.length;
 }
 
 /** A SUBSCRIBE on its way. */

@@ -6,7 +6,7 @@ import type { StoredPublish } from "../stored_session.ts";
 import { Queue } from "../queue.ts";
 import { describeReason, PACKET_IDENTIFIER_NOT_FOUND, PROTOCOL_ERROR, SUCCESS } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
-import { PublishFlow, type SubscribeFlow, type UnsubscribeFlow } from "./flow.ts";
+import { NOBODY, PublishFlow, sizeOf, type SubscribeFlow, type UnsubscribeFlow } from "./flow.ts";
 import { Limits } from "./limits.ts";
 import type { PacketIdentifiers } from "./packet_identifiers.ts";
 import { OutboundTopicAliases } from "./topic_aliases.ts";
@@ -38,6 +38,9 @@ const CAUTIOUS_QUOTA = 20;
 /** What an alias adds to a packet at the most, in bytes. */
 const TOPIC_ALIAS_SIZE = 5;
 
+/** How many bytes of QoS 0 are sent though the write buffer is full, rather than queued, which costs more. */
+const LARGEST_OVERRUN = 256 * 1024;
+
 /** Dead entries that the queue may hold beside as many live ones. */
 const MAXIMUM_CANCELLED = 64;
 
@@ -64,8 +67,8 @@ export class Outbound {
   #queuedBytes = 0;
   /** When the first message in the queue expires, at the earliest. */
   #nextExpiry = Infinity;
-  /** QoS 0, in a write buffer that was full. */
-  #written: PublishFlow[] = [];
+  /** How many bytes were sent since the write buffer is full. */
+  #overrun = 0;
   /** Whether only one publish is sent until the broker acknowledges it; and whether that one is out. */
   #probe: "off" | "ready" | "sent" = "off";
   #acknowledged = false; // anything on this connection
@@ -91,9 +94,9 @@ export class Outbound {
     return this.#queued;
   }
 
-  /** Whether nothing is left to be acknowledged or written. */
+  /** Whether nothing is left to be sent or acknowledged. */
   get settled(): boolean {
-    return this.inFlight === 0 && this.#queued === 0 && this.#written.length === 0;
+    return this.inFlight === 0 && this.#queued === 0;
   }
 
   /** When {@linkcode expire} is to be called next; infinity: not needed. */
@@ -106,17 +109,22 @@ export class Outbound {
    *
    * @throws {ClientError} If the broker cannot take it, the queue is full, or it would hold QoS 0 though it may not.
    */
-  publish(packet: PublishPacket, expiresAt: number, hold: boolean): PublishFlow {
-    const flow = new PublishFlow(new ApplicationMessage(packet));
-    flow.expiresAt = expiresAt;
-    if (!this.#connected) this.#makeRoom(flow);
-    else {
+  publish(packet: PublishPacket, expiresAt: number | undefined, hold: boolean): PublishFlow | undefined {
+    const isNext = this.#connected && !hold && this.#queued === 0 && this.#resend.length === 0;
+    if (this.#connected) {
       const fault = this.#limits.publishFault(packet);
       if (fault !== undefined) throw refused(packet, fault);
-      if (!hold && this.#maySend(flow) && this.#queued === 0 && this.#resend.length === 0) {
-        this.#transmit(flow);
-        return flow;
+      if (isNext && packet.qos === 0 && (this.#writable || this.#overrun < LARGEST_OVERRUN)) {
+        this.#sendPublish(packet);
+        if (!this.#writable) this.#overrun += sizeOf(packet);
+        return undefined;
       }
+    }
+    const flow = new PublishFlow(packet, expiresAt);
+    if (!this.#connected) this.#makeRoom(flow);
+    else if (isNext && this.#maySend(flow)) {
+      this.#transmit(flow);
+      return flow;
     }
     this.#enqueue(flow);
     this.#effects.publishChanged(flow);
@@ -127,7 +135,7 @@ export class Outbound {
     this.#queue.push(flow);
     this.#queued++;
     this.#queuedBytes += flow.size;
-    if (flow.expiresAt < this.#nextExpiry) this.#nextExpiry = flow.expiresAt;
+    if (flow.expiresAt !== undefined && flow.expiresAt < this.#nextExpiry) this.#nextExpiry = flow.expiresAt;
   }
 
   /** Goes on after a former process, which has not settled these publishes. Gives their flows, in the order of their publishing. */
@@ -147,7 +155,7 @@ export class Outbound {
 
   /** Fails a publish as if it had never been made: what is new in it could not be stored, and its PUBLISH does not go out. */
   revoke(flow: PublishFlow, error: unknown): void {
-    if (flow.state === "settled" || flow.state === "written") return;
+    if (flow.state === "settled") return;
     if (flow.state === "queued") this.#withdraw(flow);
     else {
       if (flow.state === "interrupted") this.#removeFromResend(flow);
@@ -158,7 +166,7 @@ export class Outbound {
       this.#identifiers.free(flow.packet.packetId);
       flow.state = "settled";
     }
-    flow.fail(error);
+    flow.waiter.fail(error);
   }
 
   #removeFromResend(revoked: PublishFlow): void {
@@ -167,7 +175,7 @@ export class Outbound {
 
   /** Takes a flow out of the queue; one that was sent goes on without anybody waiting. */
   cancel(flow: PublishFlow): void {
-    flow.detach();
+    flow.waiter = NOBODY;
     if (flow.state === "queued") this.#withdraw(flow);
   }
 
@@ -189,15 +197,16 @@ export class Outbound {
     const expired: PublishFlow[] = [];
     for (const flow of this.#queue.takeAll()) {
       if (flow.state !== "queued") continue;
-      if (flow.expiresAt > now) {
+      const { expiresAt = Infinity } = flow;
+      if (expiresAt > now) {
         this.#queue.push(flow);
-        if (flow.expiresAt < this.#nextExpiry) this.#nextExpiry = flow.expiresAt;
+        if (expiresAt < this.#nextExpiry) this.#nextExpiry = expiresAt;
       } else {
         this.#discard(flow);
         expired.push(flow);
       }
     }
-    for (const flow of expired) flow.fail(expiredError(flow.packet));
+    for (const flow of expired) flow.waiter.fail(expiredError(flow.packet));
   }
 
   #discard(flow: PublishFlow): void {
@@ -219,7 +228,7 @@ export class Outbound {
       const oldest = this.#queue.shift();
       if (oldest?.state !== "queued") continue;
       this.#discard(oldest);
-      oldest.fail(
+      oldest.waiter.fail(
         new ClientError(
           `Dropped the publish to "${oldest.packet.topic}": the offline queue was full and it was the oldest`,
         ),
@@ -247,9 +256,7 @@ export class Outbound {
     if (packet.qos === 0) {
       flow.state = "settled";
       this.#effects.publishChanged(flow);
-      if (this.#sendPublish(packet)) return;
-      flow.state = "written";
-      this.#written.push(flow);
+      this.#sendPublish(packet);
       return;
     }
     this.#inFlight++;
@@ -265,26 +272,26 @@ export class Outbound {
       this.#sendPublish(packet);
     } else {
       // A packet that was handed out is not changed.
-      flow.message.publishPacket = { ...packet, dup: true }; // [MQTT-3.3.1-1]
+      flow.packet = { ...packet, dup: true }; // [MQTT-3.3.1-1]
       this.#sendPublish(flow.packet);
     }
   }
 
-  #sendPublish(packet: PublishPacket): boolean {
+  #sendPublish(packet: PublishPacket): void {
     const shortens = this.#aliases !== undefined && this.#limits.roomFor(packet) >= TOPIC_ALIAS_SIZE;
-    return this.#send(shortens && this.#aliases !== undefined ? this.#aliases.shorten(packet) : packet);
+    this.#send(shortens && this.#aliases !== undefined ? this.#aliases.shorten(packet) : packet);
   }
 
   #release(flow: PublishFlow): void {
     const { packetId } = flow.packet;
     flow.state = "released";
     this.#effects.publishChanged(flow);
-    flow.message.pubrelPacket = pubrel(packetId);
-    this.#send(flow.message.pubrelPacket);
+    flow.pubrelPacket = pubrel(packetId);
+    this.#send(flow.pubrelPacket);
   }
 
-  #send(packet: Parameters<Effects["send"]>[0]): boolean {
-    return this.#writable = this.#effects.send(packet);
+  #send(packet: Parameters<Effects["send"]>[0]): void {
+    this.#writable = this.#effects.send(packet);
   }
 
   /** Sends what waits, as far as the window and the write buffer allow. */
@@ -303,7 +310,7 @@ export class Outbound {
       }
       if (!isReleased(flow) && !this.#isWorthSending(flow, now)) continue;
       this.#transmit(flow);
-      if (flow.packet.qos === 0 && flow.state === "settled") flow.settle(flow.message);
+      if (flow.packet.qos === 0) flow.waiter.settle(new ApplicationMessage(flow.packet));
     }
   }
 
@@ -311,43 +318,32 @@ export class Outbound {
   #isWorthSending(flow: PublishFlow, now: number): boolean {
     const { packet } = flow;
     const fault = this.#limits.publishFault(packet);
-    const expiresAt = packet.packetId === 0 ? flow.expiresAt : Infinity;
-    if (fault === undefined && expiresAt === Infinity) return true;
-    if (fault !== undefined || expiresAt <= now) {
+    const expiresAt = packet.packetId === 0 ? flow.expiresAt : undefined;
+    if (fault === undefined && expiresAt === undefined) return true;
+    if (fault !== undefined || expiresAt === undefined || expiresAt <= now) {
       flow.state = "settled";
       this.#effects.publishChanged(flow);
       this.#identifiers.free(packet.packetId);
-      flow.fail(fault === undefined ? expiredError(packet) : refused(packet, fault));
+      flow.waiter.fail(fault === undefined ? expiredError(packet) : refused(packet, fault));
       return false;
     }
     // The clock of the caller may be behind the one that the message was published by.
     const { messageExpiryInterval: before = Infinity } = packet.properties;
     const messageExpiryInterval = Math.min(before, Math.ceil(expiresAt - now));
-    flow.message.publishPacket = { ...packet, properties: { ...packet.properties, messageExpiryInterval } };
+    flow.packet = { ...packet, properties: { ...packet.properties, messageExpiryInterval } };
     return true;
   }
 
   /** Goes on when the write buffer takes more. */
   writable(now: number): void {
     this.#writable = true;
-    this.#settleWritten();
+    this.#overrun = 0;
     this.pump(now);
-  }
-
-  #settleWritten(): void {
-    const written = this.#written;
-    if (written.length === 0) return;
-    this.#written = [];
-    for (const flow of written) {
-      flow.state = "settled";
-      flow.settle(flow.message);
-    }
   }
 
   puback(packet: PubackPacket): void {
     const flow = this.#flow(packet.packetId, 1, "PUBACK");
     if (flow === undefined) return;
-    flow.message.pubackPacket = packet;
     this.#settle(flow, packet);
   }
 
@@ -359,7 +355,7 @@ export class Outbound {
       this.#send({ type: "PUBREL", packetId, reasonCode: PACKET_IDENTIFIER_NOT_FOUND, properties: NO_PROPERTIES });
       return;
     }
-    flow.message.pubrecPacket = packet;
+    flow.pubrecPacket = packet;
     if (packet.reasonCode >= 0x80) return this.#settle(flow, packet);
     flow.sequence = ++this.#order; // PUBREL goes out in the order of PUBREC [MQTT-4.6.0-4]
     this.#release(flow);
@@ -369,7 +365,6 @@ export class Outbound {
     const flow = this.#flow(packet.packetId, 2, "PUBCOMP");
     if (flow === undefined) return;
     if (flow.state !== "released") throw unexpected("PUBCOMP", packet.packetId, "before PUBREC");
-    flow.message.pubcompPacket = packet;
     this.#settle(flow, packet);
   }
 
@@ -391,11 +386,11 @@ export class Outbound {
     this.#acknowledged = true;
     this.#probe = "off";
     // A PUBCOMP that knows the identifier no more ends the flow as well as any other [MQTT-4.3.3].
-    if (answer.reasonCode < 0x80 || answer.type === "PUBCOMP") flow.settle(flow.message);
+    if (answer.reasonCode < 0x80 || answer.type === "PUBCOMP") flow.waiter.settle(completed(flow, answer));
     else {
       const { reasonCode, properties: { reasonString } } = answer;
       const reason = describeReason(reasonCode, reasonString);
-      flow.fail(
+      flow.waiter.fail(
         new RejectedError(
           `The broker rejected the publish to "${flow.packet.topic}": ${reason}`,
           reasonCode,
@@ -408,6 +403,7 @@ export class Outbound {
   /** Begins on a new connection, to a broker that has these limits. */
   connected(sessionPresent: boolean, limits: Limits): void {
     this.#connected = this.#writable = true;
+    this.#overrun = 0;
     this.#acknowledged = false;
     this.#limits = limits;
     this.#quota = Math.min(limits.receiveMaximum, this.#options.maxInflight);
@@ -417,10 +413,10 @@ export class Outbound {
     this.#inFlight = this.#inFlightQos2 = 0;
     const flows = this.#resend.takeAll();
     if (!sessionPresent) {
-      for (const { message } of flows) {
+      for (const flow of flows) {
         // The broker knows nothing of it: it goes out again as a new message.
-        message.pubrecPacket = message.pubrelPacket = undefined;
-        message.publishPacket = { ...message.publishPacket, packetId: 0, dup: false };
+        flow.pubrecPacket = flow.pubrelPacket = undefined;
+        flow.packet = { ...flow.packet, packetId: 0, dup: false };
       }
       flows.sort((a, b) => a.order - b.order);
       // Not all of them may be sent before this connection is lost too.
@@ -443,7 +439,7 @@ export class Outbound {
     flow.state = "settled";
     this.#effects.publishChanged(flow);
     this.#identifiers.free(packetId);
-    flow.fail(
+    flow.waiter.fail(
       new ClientError(
         `Gave up the publish to "${topic}" (${payload.length} bytes of payload): the connection broke after each of its ` +
           `${this.#options.maxPublishAttempts} sendings, the broker may not accept it (see max_publish_attempts)`,
@@ -455,7 +451,6 @@ export class Outbound {
   linkLost(): void {
     if (!this.#connected) return;
     this.#connected = false;
-    this.#settleWritten();
     const flows = this.#identifiers.flows().filter((flow) => flow instanceof PublishFlow);
     // What was to be sent anew and has no identifier yet.
     for (const flow of this.#resend.takeAll()) if (flow.packet.packetId === 0) flows.push(flow);
@@ -481,7 +476,7 @@ export class Outbound {
       // What is stored is kept for another life.
       if (flow.stored === undefined) flow.state = "settled";
       this.#identifiers.free(flow.packet.packetId);
-      flow.fail(error);
+      flow.waiter.fail(error);
     }
     this.#queued = this.#queuedBytes = 0;
     this.#nextExpiry = Infinity;
@@ -490,7 +485,19 @@ export class Outbound {
 
 /** Whether the broker has acknowledged the PUBLISH, so that PUBREL is to be sent again and not the message. */
 function isReleased(flow: PublishFlow): boolean {
-  return flow.message.pubrelPacket !== undefined;
+  return flow.pubrelPacket !== undefined;
+}
+
+/** Gives the message of a flow that the broker has ended by an answer. */
+function completed(flow: PublishFlow, answer: PubackPacket | PubrecPacket | PubcompPacket): ApplicationMessage {
+  const message = new ApplicationMessage(flow.packet);
+  if (answer.type === "PUBACK") message.pubackPacket = answer;
+  else {
+    message.pubrecPacket = flow.pubrecPacket;
+    message.pubrelPacket = flow.pubrelPacket;
+    if (answer.type === "PUBCOMP") message.pubcompPacket = answer;
+  }
+  return message;
 }
 
 /** PUBREL first: it must not be overtaken by that of a message whose PUBLISH is sent again now [MQTT-4.6.0-4]. */
@@ -501,7 +508,7 @@ function byPacketUnderWay(a: PublishFlow, b: PublishFlow): number {
 function restoredFlow(publish: StoredPublish, clockOrigin: number): PublishFlow {
   const { id, packetId, state, sequence, topic, payload, qos, retain, properties, expiresAt } = publish;
   const packet = { type: "PUBLISH", dup: false, qos, retain, topic, packetId, properties, payload } as const;
-  const flow = new PublishFlow(new ApplicationMessage(packet));
+  const flow = new PublishFlow(packet);
   flow.stored = { id, packetId, state, sequence };
   if (expiresAt !== undefined) flow.expiresAt = expiresAt / 1000 - clockOrigin;
   if (state === "queued") return flow;
@@ -509,7 +516,7 @@ function restoredFlow(publish: StoredPublish, clockOrigin: number): PublishFlow 
   flow.sequence = sequence;
   flow.state = "interrupted";
   flow.attempts = 1;
-  if (state === "released") flow.message.pubrelPacket = pubrel(packetId);
+  if (state === "released") flow.pubrelPacket = pubrel(packetId);
   return flow;
 }
 

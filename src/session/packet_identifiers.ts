@@ -37,12 +37,8 @@ export class PacketIdentifiers<Flow> {
 
   /** Gives the flow an identifier that is free. */
   claim(packetId: number, flow: Flow): void {
-    if (packetId === this.#flows.length) this.#flows.push(flow);
-    else {
-      // Without holes.
-      while (this.#flows.length < packetId) this.#flows.push(undefined);
-      this.#flows[packetId] = flow;
-    }
+    while (this.#flows.length <= packetId) this.#flows.push(undefined); // without holes
+    this.#flows[packetId] = flow;
     this.#used++;
   }
 

@@ -2,7 +2,7 @@ import { ClientError, ProtocolError } from "../errors.ts";
 import type { SubackPacket, SubscribePacket, UnsubackPacket } from "../packets.ts";
 import { PROTOCOL_ERROR } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
-import { type PublishFlow, SubscribeFlow, UnsubscribeFlow } from "./flow.ts";
+import { NOBODY, type PublishFlow, SubscribeFlow, UnsubscribeFlow } from "./flow.ts";
 import { Limits } from "./limits.ts";
 import type { PacketIdentifiers } from "./packet_identifiers.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -54,7 +54,7 @@ export class Requests {
 
   /** Takes back what was not sent; what was goes on without anybody waiting. */
   cancel(flow: RequestFlow): void {
-    flow.detach();
+    flow.waiter = NOBODY;
     this.#waiting.delete(flow);
   }
 
@@ -65,7 +65,7 @@ export class Requests {
       this.#waiting.delete(flow);
       const refusal = this.#refusal(flow);
       if (refusal !== undefined) {
-        flow.fail(refusal);
+        flow.waiter.fail(refusal);
         continue;
       }
       this.#sent.add(flow);
@@ -128,7 +128,7 @@ export class Requests {
   #settle(flow: RequestFlow, reasonCodes: number[]): void {
     this.#sent.delete(flow);
     this.#identifiers.free(flow.packet.packetId);
-    flow.settle(reasonCodes);
+    flow.waiter.settle(reasonCodes);
   }
 
   /** Fails a flow whose answer breaks the protocol: sent again it would break the next connection too. Gives the error. */
@@ -136,7 +136,7 @@ export class Requests {
     const error = new ProtocolError(message, PROTOCOL_ERROR);
     this.#sent.delete(flow);
     this.#identifiers.free(flow.packet.packetId);
-    flow.fail(error);
+    flow.waiter.fail(error);
     return error;
   }
 
@@ -172,7 +172,7 @@ export class Requests {
     const hopeless = sent.filter(({ attempts }) => attempts >= this.#maximumAttempts);
     this.#waiting = new Set([...sent.filter((flow) => !hopeless.includes(flow)), ...this.#waiting]);
     for (const flow of hopeless) {
-      flow.fail(
+      flow.waiter.fail(
         new ClientError(
           `Gave up to ${
             describe(flow)
@@ -188,7 +188,7 @@ export class Requests {
     this.linkLost();
     const flows = [...this.#waiting];
     this.#waiting.clear();
-    for (const flow of flows) flow.fail(error);
+    for (const flow of flows) flow.waiter.fail(error);
   }
 
   /** Forgets what was granted. */

@@ -20,7 +20,16 @@ import {
   SUCCESS,
 } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
-import { AuthFlow, ConnectFlow, PingFlow, PublishFlow, SubscribeFlow, UnsubscribeFlow } from "./flow.ts";
+import {
+  AuthFlow,
+  ConnectFlow,
+  type Flow,
+  NOBODY,
+  PingFlow,
+  PublishFlow,
+  SubscribeFlow,
+  UnsubscribeFlow,
+} from "./flow.ts";
 import { Inbound } from "./inbound.ts";
 import { KeepAlive, type KeepAliveOptions } from "./keep_alive.ts";
 import { Limits } from "./limits.ts";
@@ -53,7 +62,13 @@ const NO_FEATURES: ProtocolFeatures = { hasReasons: false, hasSubscriptionIdenti
 type State = "disconnected" | "connecting" | "connected" | "closing";
 
 /** A flow that somebody may cease to wait for. */
-export type CancellableFlow = PublishFlow | SubscribeFlow | UnsubscribeFlow | PingFlow | AuthFlow;
+export type CancellableFlow =
+  | PublishFlow
+  | SubscribeFlow
+  | UnsubscribeFlow
+  | PingFlow
+  | AuthFlow
+  | Flow<ApplicationMessage>;
 
 /**
  * The client's side of an MQTT session (§4.1): packets and commands go in, effects come out, at once and in order. It waits for
@@ -107,7 +122,7 @@ export class Session {
       this.#authenticating.size > 0;
   }
 
-  /** Whether every publish is acknowledged, or for QoS 0 written. */
+  /** Whether every publish is acknowledged, or for QoS 0 sent. */
   get publishesSettled(): boolean {
     return this.#outbound.settled;
   }
@@ -140,7 +155,7 @@ export class Session {
    *
    * @throws {ClientError} If the broker cannot take it, or the offline queue does not.
    */
-  publish(packet: PublishPacket, expiresAt = Infinity, hold = false): PublishFlow {
+  publish(packet: PublishPacket, expiresAt?: number, hold = false): PublishFlow | undefined {
     return this.#outbound.publish(packet, expiresAt, hold);
   }
 
@@ -205,11 +220,11 @@ export class Session {
   /** Stops anybody's waiting for a flow, and the flow itself if nothing of it was sent. */
   cancel(flow: CancellableFlow): void {
     if (flow instanceof PublishFlow) this.#outbound.cancel(flow);
-    else if (flow instanceof PingFlow) {
-      flow.detach();
-      this.#waitingPings.delete(flow);
-    } else if (flow instanceof AuthFlow) flow.detach();
-    else this.#requests.cancel(flow);
+    else if (flow instanceof SubscribeFlow || flow instanceof UnsubscribeFlow) this.#requests.cancel(flow);
+    else {
+      flow.waiter = NOBODY;
+      if (flow instanceof PingFlow) this.#waitingPings.delete(flow);
+    }
   }
 
   /**
@@ -317,7 +332,7 @@ export class Session {
     const reason = describeReason(reasonCode, reasonString);
     if (reasonCode >= 0x80) {
       const error = new RejectedError(`The broker rejected the authentication: ${reason}`, reasonCode, reasonString);
-      for (const flow of this.#takeAuthenticating()) flow.fail(error);
+      for (const flow of this.#takeAuthenticating()) flow.waiter.fail(error);
     }
     return new ConnectionLostError(`The broker ended the connection: ${reason}`, {
       reasonCode,
@@ -335,7 +350,7 @@ export class Session {
   #receiveAuth(packet: AuthPacket): void {
     this.#checkMethod(packet);
     if (packet.reasonCode === CONTINUE_AUTHENTICATION) this.#effects.challenge(packet);
-    else if (packet.reasonCode === SUCCESS) { for (const flow of this.#takeAuthenticating()) flow.settle(); }
+    else if (packet.reasonCode === SUCCESS) { for (const flow of this.#takeAuthenticating()) flow.waiter.settle(); }
     else throw new ProtocolError("The broker may not begin a re-authentication", PROTOCOL_ERROR);
   }
 
@@ -364,7 +379,7 @@ export class Session {
     this.#roundTrip = now - ping.now;
     if (ping.flow === undefined) return;
     this.#awaitedPings--;
-    ping.flow.settle();
+    ping.flow.waiter.settle();
   }
 
   #receiveConnack(packet: Packet, now: number): void {
@@ -385,7 +400,7 @@ export class Session {
     this.#connect = undefined;
     if (packet.reasonCode === 0) this.#connected(connect.packet, packet, connect.now, now);
     else this.#state = "disconnected";
-    connect.flow.settle(packet);
+    connect.flow.waiter.settle(packet);
   }
 
   #connected(connect: ConnectPacket, connack: ConnackPacket, sent: number, now: number): void {
@@ -404,7 +419,7 @@ export class Session {
     this.#requests.connected(this.#options.resubscribe && !connack.sessionPresent, limits, identifies);
     for (const flow of this.#waitingPings) this.#ping(flow, now);
     this.#waitingPings.clear();
-    for (const flow of this.#takeAuthenticating()) flow.settle(); // by the connection itself
+    for (const flow of this.#takeAuthenticating()) flow.waiter.settle(); // by the connection itself
     this.#outbound.pump(now);
   }
 
@@ -451,7 +466,7 @@ export class Session {
     this.#inbound.linkLost();
     for (const { flow } of this.#pings.takeAll()) if (flow !== undefined) this.#waitingPings.add(flow);
     this.#awaitedPings = 0;
-    connect?.flow.fail(error);
+    connect?.flow.waiter.fail(error);
   }
 
   /** Fails everything that is under way: there will be no next connection. */
@@ -461,7 +476,7 @@ export class Session {
     this.#requests.end(error);
     const pings = [...this.#waitingPings];
     this.#waitingPings.clear();
-    for (const flow of [...pings, ...this.#takeAuthenticating()]) flow.fail(error);
+    for (const flow of [...pings, ...this.#takeAuthenticating()]) flow.waiter.fail(error);
   }
 
   /** Forgets the subscriptions to restore, and with `clean` the rest of the session too. */

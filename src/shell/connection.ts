@@ -93,10 +93,10 @@ export class Connection {
       this.#writeScheduled = true;
       queueMicrotask(this.#startWriting);
     }
-    const writable = this.#encoder.length < HIGH_WATER;
+    const hasRoom = this.#encoder.length < HIGH_WATER;
     // Who was told no waits for `writable()`, even if others are told yes meanwhile.
-    if (!writable) this.#writable = false;
-    return writable;
+    this.#writable &&= hasRoom;
+    return hasRoom;
   }
 
   readonly #startWriting = (): void => {

@@ -10,7 +10,7 @@ import {
   ProtocolError,
 } from "../errors.ts";
 import { type Stats, Traffic } from "../observe/stats.ts";
-import type { ApplicationMessage } from "../message.ts";
+import { ApplicationMessage } from "../message.ts";
 import type {
   AuthPacket,
   ConnackPacket,
@@ -22,7 +22,7 @@ import type {
 import type { Properties } from "../properties.ts";
 import { describeRefusal, PERMANENT_REFUSALS } from "../reason_codes.ts";
 import type { Effects } from "../session/effects.ts";
-import type { Flow, PublishFlow } from "../session/flow.ts";
+import { Flow, type PublishFlow } from "../session/flow.ts";
 import { type CancellableFlow, Session, type SessionOptions } from "../session/session.ts";
 import type { Endpoint } from "../transport/endpoint.ts";
 import { connectError } from "../transport/connect_error.ts";
@@ -34,7 +34,7 @@ import { Inbox } from "./inbox.ts";
 import { Itinerary } from "./itinerary.ts";
 import { Requester } from "./requester.ts";
 import { type StoreListener, StoreWriter } from "./store_writer.ts";
-import { LONGEST_TIMER, unlessAborted, within } from "./waiting.ts";
+import { LONGEST_TIMER, PromiseWaiter, unlessAborted, within } from "./waiting.ts";
 
 /** What a broker asks in the course of an enhanced authentication (MQTT 5.0, §4.12). */
 export interface AuthChallenge {
@@ -136,6 +136,9 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   /** Those who wait for the link to be up. */
   #connecting = new Set<PromiseWithResolvers<ConnackPacket>>();
   #connection: Connection | undefined;
+  /** Whether the write buffer takes more, and what those wait for who have filled it. */
+  #writable = true;
+  #becomesWritable: PromiseWithResolvers<void> | undefined;
   /** Stores the session while it is open in the store. */
   #writer: StoreWriter | undefined;
   /** While the store takes time to open the session, and to let go of it; the latter never rejects. */
@@ -289,15 +292,26 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     try {
       this.#checkUsable(signal);
       const { messageExpiryInterval } = packet.properties;
-      const expiresAt = messageExpiryInterval === undefined ? Infinity : now() + messageExpiryInterval;
+      const expiresAt = messageExpiryInterval === undefined ? undefined : now() + messageExpiryInterval;
       const participant = this.inTransaction ? this.#participant("publish") : undefined;
       const flow = this.#session.publish(packet, expiresAt, participant !== undefined);
-      participant?.published(flow);
-      if (expiresAt < Infinity) this.#arm();
-      return flow.state === "settled" ? Promise.resolve(flow.message) : this.#promise(flow, flow, signal);
+      if (flow === undefined) return this.#whenWritable(new ApplicationMessage(packet), signal);
+      if (participant !== undefined) participant.published(flow);
+      if (expiresAt !== undefined) this.#arm();
+      return this.#promise(flow, flow, signal);
     } catch (error) {
       return this.refusePublish(error);
     }
+  }
+
+  /** Gives a message of QoS 0 that was sent, when the write buffer takes more. */
+  #whenWritable(message: ApplicationMessage, signal?: AbortSignal): Promise<ApplicationMessage> {
+    if (this.#writable) return Promise.resolve(message);
+    const { promise } = this.#becomesWritable ??= Promise.withResolvers<void>();
+    if (signal === undefined) return promise.then(() => message);
+    const flow = new Flow<ApplicationMessage>();
+    promise.then(() => flow.waiter.settle(message));
+    return this.#promise(flow, flow, signal);
   }
 
   /** Rejects a publish. In a transaction it throws, since what that stores beside it must not be committed without it. */
@@ -346,41 +360,38 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     if (signal !== undefined) signal.throwIfAborted();
   }
 
-  /** Makes the promise of a flow's outcome. Whoever drops it gets no unhandled rejection. */
+  /** Makes the promise of a flow's outcome. */
   #promise<Result>(flow: Flow<Result>, cancellable?: CancellableFlow, signal?: AbortSignal): Promise<Result> {
     if (this.#coupled) this.inbox.wake();
-    const promise = new Promise<Result>((resolve, reject) => {
-      flow.settle = resolve;
-      flow.fail = (error) => {
-        promise.catch(ignore);
-        reject(error);
-      };
-    });
+    const waiter = flow.waiter = new PromiseWaiter<Result>();
     if (signal !== undefined && cancellable !== undefined) this.#cancelOnAbort(flow, cancellable, signal);
-    return promise;
+    return waiter.promise;
   }
 
   #cancelOnAbort<Result>(flow: Flow<Result>, cancellable: CancellableFlow, signal: AbortSignal): void {
-    const { settle, fail } = flow;
+    const { waiter } = flow;
     const abort = () => {
       this.#session.cancel(cancellable);
-      fail(signal.reason);
+      waiter.fail(signal.reason);
     };
+    const letGo = () => signal.removeEventListener("abort", abort);
     signal.addEventListener("abort", abort, { once: true });
-    flow.settle = (result) => {
-      signal.removeEventListener("abort", abort);
-      settle(result);
-    };
-    flow.fail = (error) => {
-      signal.removeEventListener("abort", abort);
-      fail(error);
+    flow.waiter = {
+      settle(result) {
+        letGo();
+        waiter.settle(result);
+      },
+      fail(error) {
+        letGo();
+        waiter.fail(error);
+      },
     };
   }
 
   // The effects of the session.
 
   send(packet: Packet): boolean {
-    return this.#writer === undefined ? this.release(packet) : this.#writer.send(packet);
+    return this.#writable = this.#writer === undefined ? this.release(packet) : this.#writer.send(packet);
   }
 
   release(packet: Packet): boolean {
@@ -453,6 +464,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   // What the writer to the store tells.
 
   released(): void {
+    this.#setWritable();
     this.#session.writable(now());
   }
 
@@ -481,8 +493,15 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
 
   writable(): void {
     this.#writer?.writable();
+    this.#setWritable();
     this.#session.writable(now());
     this.#checkPublishesSettled();
+  }
+
+  #setWritable(): void {
+    this.#writable = true;
+    this.#becomesWritable?.resolve();
+    this.#becomesWritable = undefined;
   }
 
   #checkPublishesSettled(): void {
@@ -543,10 +562,11 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   #takeUp(flows: readonly PublishFlow[]): void {
     for (const flow of flows) {
       this.#restored.add(flow);
-      flow.settle = flow.fail = () => {
+      const over = () => {
         this.#restored.delete(flow);
         if (this.#restored.size === 0) { for (const waiter of this.#takeDraining()) waiter.resolve(); }
       };
+      flow.waiter = { settle: over, fail: over };
     }
     this.#arm();
   }
@@ -695,12 +715,15 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     this.#connection = connection;
     const flow = this.#session.connect(packet, now(), dialect);
     const accepted = this.#promise(flow);
-    const { settle } = flow;
-    flow.settle = (connack) => {
-      this.#listener.answered(connack);
-      connection.maximumPacketSize = connack.properties.maximumPacketSize ?? Infinity;
-      if (connack.reasonCode === 0) this.#up(connack, endpoint, dialect);
-      settle(connack);
+    const { waiter } = flow;
+    flow.waiter = {
+      settle: (connack) => {
+        this.#listener.answered(connack);
+        connection.maximumPacketSize = connack.properties.maximumPacketSize ?? Infinity;
+        if (connack.reasonCode === 0) this.#up(connack, endpoint, dialect);
+        waiter.settle(connack);
+      },
+      fail: (error) => waiter.fail(error),
     };
     this.#linkLost = this.#read(connection, endpoint);
     const connack = await accepted;
@@ -748,6 +771,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       connection.close(error);
     }
     this.#connection = undefined;
+    this.#setWritable();
     clearTimeout(this.#timer);
     clearTimeout(this.#patience);
     this.#timer = this.#patience = undefined;

@@ -212,9 +212,9 @@ function differs(a: StoredPublishProgress, b: StoredPublishProgress): boolean {
 
 /** Gives how far a publish has come, as it is to be stored; `undefined` when nothing of it is. */
 function progressOf(flow: PublishFlow, id: number): StoredPublishProgress | undefined {
-  if (flow.state === "settled" || flow.state === "written") return undefined;
+  if (flow.state === "settled") return undefined;
   const { packetId } = flow.packet;
-  const isReleased = flow.message.pubrelPacket !== undefined;
+  const isReleased = flow.pubrelPacket !== undefined;
   return {
     id,
     packetId,
@@ -225,6 +225,6 @@ function progressOf(flow: PublishFlow, id: number): StoredPublishProgress | unde
 
 function storedPublish(flow: PublishFlow, progress: StoredPublishProgress, clockOrigin: number): StoredPublish {
   const { topic, payload, qos, retain, properties } = flow.packet;
-  const expiresAt = flow.expiresAt === Infinity ? {} : { expiresAt: Math.ceil((flow.expiresAt + clockOrigin) * 1000) };
+  const expiresAt = flow.expiresAt === undefined ? {} : { expiresAt: Math.ceil((flow.expiresAt + clockOrigin) * 1000) };
   return { ...progress, topic, payload, qos, retain, properties, ...expiresAt };
 }

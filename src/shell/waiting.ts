@@ -1,3 +1,5 @@
+import type { Waiter } from "../session/flow.ts";
+
 const ignore = () => {};
 
 /** The longest time that a timer can be set to, in seconds; to wait for longer is to wait without end. */
@@ -5,6 +7,25 @@ export const LONGEST_TIMER = 2_147_483;
 
 /** How long an aborted attempt has to be over, in seconds. */
 const ABORT_GRACE = 0.1;
+
+/** Hands on an outcome by a promise. Whoever drops it gets no unhandled rejection. */
+export class PromiseWaiter<Result> implements Waiter<Result> {
+  readonly promise: Promise<Result>;
+  settle!: (result: Result) => void;
+  #reject!: (error: unknown) => void;
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.settle = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  fail(error: unknown): void {
+    this.promise.catch(ignore);
+    this.#reject(error);
+  }
+}
 
 /** Waits for the first of the promises, but not longer than so many seconds. */
 export async function within(seconds: number, promises: Promise<unknown>[]): Promise<void> {

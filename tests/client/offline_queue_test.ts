@@ -22,6 +22,9 @@ async function offline(config: ClientConfig = {}) {
 /** Publishes one letter at QoS 0. */
 const publish = (client: MQTTClient, text: string, signal?: AbortSignal) => client.publish("t", text, { signal });
 
+/** Lets everything happen that waits for nothing. */
+const settle = () => new Promise((resolve) => setTimeout(resolve));
+
 /** Reads messages of one letter until `last`. */
 async function receive(connection: PlayedConnection, last: string): Promise<string> {
   let texts = "";
@@ -165,27 +168,87 @@ Deno.test("MQTTClient lets calls wait while the window is full, in order", async
   assertEquals((await Promise.all(published)).map((message) => message.text()).join(""), "abcd");
 });
 
-Deno.test("MQTTClient.publish() goes on after a payload larger than the write buffer, whatever was sent behind it", async () => {
-  // A pipe that takes one chunk at a time.
+/** A client over a pipe whose broker takes one chunk at a time. */
+async function stalled() {
   const [end, broker] = createPipe({ highWaterMark: 0 });
-  const client = new MQTTClient({ transport: () => Promise.resolve(end), config: QUICK });
+  const client = new MQTTClient({ transport: () => Promise.resolve(end), config: { ...QUICK, auto_reconnect: false } });
   const connecting = client.connect("mqtt://pipe");
   await broker.read();
   await broker.write(bytes(CONNACK));
   await connecting;
+  return {
+    client,
+    broker,
+    async [Symbol.asyncDispose]() {
+      const disconnecting = client.disconnect({ drain: 0 });
+      while (await broker.read() !== null);
+      broker.close();
+      await disconnecting;
+    },
+  };
+}
+
+Deno.test("MQTTClient.publish() goes on after a payload larger than the write buffer, whatever was sent behind it", async () => {
+  await using link = await stalled();
+  const { client, broker } = link;
   const large = client.publish("t", new Uint8Array(200_000)), behind = client.publish("t", "a");
   const header = await broker.read(); // Now the payload is being written.
   assertEquals(header, bytes("30 c3 9a 0c 0001 't'"));
   const pinging = client.ping();
   const last = client.publish("t", "b");
   assertEquals((await broker.read())?.length, 200_000);
-  assertEquals(await broker.read(), bytes(`${PINGREQ} 30 04 0001 't' 'a' 30 04 0001 't' 'b'`));
+  assertEquals(await broker.read(), bytes("30 04 0001 't' 'a'"));
+  assertEquals(await broker.read(), bytes(`${PINGREQ} 30 04 0001 't' 'b'`));
   await broker.write(bytes(PINGRESP));
   await Promise.all([large, behind, pinging, last]);
-  const disconnecting = client.disconnect();
+});
+
+/** Notes in which order promises are settled, and how. */
+class Settlements {
+  readonly all: string[] = [];
+
+  watch(name: string, promise: Promise<unknown>): void {
+    promise.then(() => this.all.push(name), (error) => this.all.push(`${name}: ${error.message}`));
+  }
+}
+
+Deno.test("MQTTClient.publish() of QoS 0 waits while the write buffer is full", async () => {
+  await using link = await stalled();
+  const { client, broker } = link;
+  const settled = new Settlements();
+  settled.watch("fits", client.publish("t", "x"));
+  settled.watch("fills", client.publish("t", new Uint8Array(200_000)));
+  settled.watch("behind", client.publish("t", "a"));
+  const controller = new AbortController();
+  settled.watch("abandoned", client.publish("t", "b", { signal: controller.signal }));
+  settled.watch("patient", client.publish("t", "c", { signal: new AbortController().signal }));
+  await broker.read(); // Now the payload is being written.
+  assertEquals(settled.all, ["fits"]);
+  controller.abort(new Error("enough"));
+  await settle();
+  assertEquals(settled.all, ["fits", "abandoned: enough"]);
+  assertEquals((await broker.read())?.length, 200_000);
+  await settle();
+  assertEquals(settled.all.length, 2);
+  assertEquals(await broker.read(), bytes("30 04 0001 't' 'a' 30 04 0001 't' 'b' 30 04 0001 't' 'c'"));
+  await settle();
+  assertEquals(settled.all.slice(2).sort(), ["behind", "fills", "patient"]);
+});
+
+Deno.test("MQTTClient.publish() of QoS 0 that is in the write buffer is done when the connection is gone", async () => {
+  await using link = await stalled();
+  const { client, broker } = link;
+  const settled = new Settlements();
+  settled.watch("fills", client.publish("t", new Uint8Array(200_000)));
+  settled.watch("behind", client.publish("t", "a"));
+  settled.watch("acknowledged", client.publish("t", "b", { qos: 1 }));
   await broker.read();
   broker.close();
-  await disconnecting;
+  await event(client, "disconnect");
+  await settle();
+  assertEquals(settled.all.length, 3);
+  assertEquals(settled.all.slice(0, 2), ["fills", "behind"]);
+  assert(settled.all[2].includes("will not be restored"), settled.all[2]);
 });
 
 Deno.test("MQTTClient keeps a payload as it is given to publish(), and changes no bytes of it", async () => {

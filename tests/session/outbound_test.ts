@@ -10,7 +10,7 @@ import {
 import { ClientError, ProtocolError, RejectedError } from "../../src/errors.ts";
 import type { Packet, PublishPacket, QoS } from "../../src/packets.ts";
 import { heldBytes } from "../garbage.ts";
-import { acknowledgement, describe, Outcome, publishPacket, Recorder } from "./recorder.ts";
+import { acknowledgement, describe, publishPacket, Recorder } from "./recorder.ts";
 
 const puback = (packetId: number) => acknowledgement("PUBACK", packetId);
 const pubrec = (packetId: number) => acknowledgement("PUBREC", packetId);
@@ -35,7 +35,7 @@ Deno.test("Session.publish() sends QoS 1 and waits for PUBACK [MQTT-4.3.2-1]", (
   assertEquals([outcome.state, it.session.inFlight, it.session.publishesSettled], ["pending", 1, false]);
   it.receive(puback(1));
   assertEquals([outcome.state, it.session.inFlight, it.session.publishesSettled], ["settled", 0, true]);
-  assertStrictEquals(outcome.result, flow.message);
+  assertStrictEquals(outcome.result?.publishPacket, flow.packet);
   assertEquals(it.take(), []);
 });
 
@@ -56,11 +56,11 @@ Deno.test("Session.publish() gives a message with the packets of its flow", () =
   using it = new Recorder();
   it.connect();
   const packet = publishPacket("a", 2);
-  const flow = it.session.publish(packet);
+  const { outcome } = it.publishUntil(undefined, packet);
   const [rec, comp] = [pubrec(1), pubcomp(1)];
   it.receive(rec);
   it.receive(comp);
-  const { publishPacket: publish, pubackPacket, pubrecPacket, pubrelPacket, pubcompPacket } = flow.message;
+  const { publishPacket: publish, pubackPacket, pubrecPacket, pubrelPacket, pubcompPacket } = outcome.result!;
   assertStrictEquals(publish, packet);
   assertEquals(pubackPacket, undefined);
   assertStrictEquals(pubrecPacket, rec);
@@ -68,10 +68,10 @@ Deno.test("Session.publish() gives a message with the packets of its flow", () =
   assertStrictEquals(pubcompPacket, comp);
 
   const answer = puback(2);
-  const { flow: other } = it.publish("b", 1);
+  const { outcome: other } = it.publish("b", 1);
   it.receive(answer);
-  assertStrictEquals(other.message.pubackPacket, answer);
-  assertEquals(other.message.packetId, 2);
+  assertStrictEquals(other.result?.pubackPacket, answer);
+  assertEquals(other.result?.packetId, 2);
 });
 
 Deno.test("Session.publish() sends the three of the documented example in call order, before the answers", () => {
@@ -361,13 +361,12 @@ Deno.test("Session.receive() gives the reason of PUBACK or PUBREC from 0x80 on w
       for (const reasonString of [undefined, "why"]) {
         using it = new Recorder();
         it.connect5();
-        const { flow, outcome } = it.publish("a", qos);
+        const { outcome } = it.publish("a", qos);
         const answer = { type, packetId: 1, reasonCode, properties: { reasonString } };
         it.receive(answer);
         assertInstanceOf(outcome.error, RejectedError);
         const error = outcome.error as RejectedError;
         assertEquals([error.reasonCode, error.reasonString], [reasonCode, reasonString]);
-        assertEquals(qos === 1 ? flow.message.pubackPacket : flow.message.pubrecPacket, answer);
         it.receive(acknowledgement(type, 1)); // the identifier is unknown
         it.lose();
         it.connect5({}, { sessionPresent: true });
@@ -425,8 +424,8 @@ Deno.test("Session counts the interval down while a publish waits for the connec
       it.session.tick(it.now);
       after(it);
       const properties = { messageExpiryInterval: left, contentType: "text/plain" };
-      const expected = { ...packet, packetId: flow.message.packetId, properties };
-      assertEquals([it.takePackets().at(-1), flow.message.publishPacket], [expected, expected], `${what}, ${waited} s`);
+      const expected = { ...packet, packetId: flow.packet.packetId, properties };
+      assertEquals([it.takePackets().at(-1), flow.packet], [expected, expected], `${what}, ${waited} s`);
       assertEquals(packet, expiring("a", 1, 10), "the caller's packet is not changed");
     }
   }
@@ -590,22 +589,42 @@ Deno.test("Session.publish() waits for any length of time and in any number whil
 
 // The write buffer.
 
-Deno.test("Session.publish() settles the QoS 0 that filled the write buffer when that takes more, and sends nothing before", () => {
+/** The bytes of QoS 0 that a full write buffer takes. */
+const OVERRUN = 256 * 1024;
+
+Deno.test("Session.publish() sends QoS 0 though the write buffer is full, up to a bound, and queues the rest", () => {
   using it = new Recorder();
   it.connect();
-  it.room = 2;
-  const outcomes = [0, 0, 0, 1, 2].map((qos, i) => it.publish(`${i}`, qos as QoS).outcome);
+  it.room = 1;
+  const half = new Uint8Array(OVERRUN / 2 - 1); // and a byte of topic
+  const outcomes = [..."abc"].map((topic) => it.publish(topic, 0, half).outcome);
+  assertEquals(it.take(), ["PUBLISH a", "PUBLISH b"]);
+  assertEquals(outcomes.map(({ state }) => state), ["settled", "settled", "pending"]);
+  it.writable(1);
+  assertEquals([it.take(), outcomes[2].state], [["PUBLISH c"], "settled"]);
+  for (const topic of "de") it.publish(topic, 0, half); // What the buffer has taken counts no more.
+  assertEquals([it.take(), it.session.queuedPublishes], [["PUBLISH d", "PUBLISH e"], 0]);
+  it.publish("f");
+  assertEquals([it.take(), it.session.queuedPublishes], [[], 1]);
+  it.reconnect(true);
+  for (const topic of "gh") it.publish(topic);
+  assertEquals(it.take(), ["PUBLISH f", "PUBLISH g", "PUBLISH h"]);
+});
+
+Deno.test("Session.publish() queues QoS 1 and 2 while the write buffer is full, and QoS 0 behind them", () => {
+  using it = new Recorder();
+  it.connect();
+  it.room = 1;
+  const outcomes = [0, 0, 1, 2, 0].map((qos, i) => it.publish(`${i}`, qos as QoS).outcome);
   assertEquals(it.take(), ["PUBLISH 0", "PUBLISH 1"]);
-  assertEquals(outcomes.map(({ state }) => state), ["settled", "pending", "pending", "pending", "pending"]);
+  assertEquals(outcomes.map(({ state }) => state), ["settled", "settled", "pending", "pending", "pending"]);
   assertEquals([it.session.publishesSettled, it.session.queuedPublishes], [false, 3]);
   it.writable(1);
-  assertEquals(it.take(), ["PUBLISH 2"]);
-  assertEquals(outcomes.map(({ state }) => state), ["settled", "settled", "pending", "pending", "pending"]);
+  assertEquals(it.take(), ["PUBLISH(1) 2 QoS 1"]);
   it.writable(1);
-  assertEquals(it.take(), ["PUBLISH(1) 3 QoS 1"]);
-  assertEquals(outcomes[2].state, "settled");
+  assertEquals([it.take(), outcomes[4].state], [["PUBLISH(2) 3 QoS 2"], "pending"]);
   it.writable();
-  assertEquals(it.take(), ["PUBLISH(2) 4 QoS 2"]);
+  assertEquals([it.take(), outcomes[4].state], [["PUBLISH 4"], "settled"]);
   it.receive(puback(1));
   it.receive(pubrec(2));
   it.receive(pubcomp(2));
@@ -624,18 +643,17 @@ Deno.test("Session.receive() sends PUBREL though the write buffer is full", () =
   assertEquals(it.take(), ["PUBREL(1)"]);
 });
 
-Deno.test("Session.linkLost() settles a QoS 0 that is in the write buffer", () => {
+Deno.test("Session.linkLost() leaves the QoS 0 in the queue that was not sent", () => {
   using it = new Recorder();
   it.connect();
   it.room = 1;
-  const { outcome } = it.publish("a", 0);
+  it.publish("a", 0, new Uint8Array(OVERRUN));
   const behind = it.publish("b", 0).outcome;
   it.take();
   it.lose();
-  assertEquals([outcome.state, behind.state], ["settled", "pending"]);
+  assertEquals(behind.state, "pending");
   it.connect();
-  assertEquals(it.take(), ["PUBLISH b"]);
-  assertEquals(behind.state, "settled");
+  assertEquals([it.take(), behind.state], [["PUBLISH b"], "settled"]);
 });
 
 // Without a connection.
@@ -927,8 +945,7 @@ Deno.test("Session sends only the oldest publish after five sendings in vain, an
 Deno.test("Outcome of a publish is told once, however the flow ends", () => {
   using it = new Recorder();
   it.connect();
-  const flow = it.session.publish(publishPacket("a", 1));
-  const outcome = new Outcome(flow);
+  const { outcome } = it.publish("a", 1);
   it.receive(puback(1));
   it.receive(puback(1));
   it.session.end(new Error("the end"));

@@ -59,13 +59,15 @@ export class Outcome<Result = unknown> {
   error: unknown;
 
   constructor(flow: Flow<Result>) {
-    flow.settle = (result) => {
-      this.#end("settled");
-      this.result = result;
-    };
-    flow.fail = (error) => {
-      this.#end("failed");
-      this.error = error;
+    flow.waiter = {
+      settle: (result) => {
+        this.#end("settled");
+        this.result = result;
+      },
+      fail: (error) => {
+        this.#end("failed");
+        this.error = error;
+      },
     };
     if (flow instanceof PublishFlow && flow.state === "settled") this.#end("settled");
   }
@@ -237,15 +239,15 @@ export class Recorder implements Effects {
     qos: QoS = 0,
     payload: string | Uint8Array = topic,
   ): { flow: PublishFlow; outcome: Outcome<ApplicationMessage> } {
-    return this.publishUntil(Infinity, publishPacket(topic, qos, payload));
+    return this.publishUntil(undefined, publishPacket(topic, qos, payload));
   }
 
   /** Publishes a packet that is not to be sent at `expiresAt` any more. */
   publishUntil(
-    expiresAt: number,
+    expiresAt: number | undefined,
     packet: PublishPacket,
   ): { flow: PublishFlow; outcome: Outcome<ApplicationMessage> } {
-    const flow = this.session.publish(packet, expiresAt);
+    const flow = this.session.publish(packet, expiresAt) ?? sentFlow(packet);
     return { flow, outcome: new Outcome(flow) };
   }
 
@@ -271,6 +273,13 @@ export class Recorder implements Effects {
     const flow = this.session.ping(this.now);
     return Object.assign(new Outcome(flow), { flow });
   }
+}
+
+/** What stands for the flow of a publish that was over at once. */
+function sentFlow(packet: PublishPacket): PublishFlow {
+  const flow = new PublishFlow(packet);
+  flow.state = "settled";
+  return flow;
 }
 
 // Packets.

@@ -303,10 +303,9 @@ Deno.test("Session gives a message the PUBLISH of its last sending, and forgets 
   const { flow } = it.publish("a", 2);
   it.receive(acknowledgement("PUBREC", 1));
   it.reconnect(false);
-  const { publishPacket: publish, pubrecPacket, pubrelPacket } = flow.message;
-  assertEquals([publish.dup, pubrecPacket, pubrelPacket], [false, undefined, undefined]);
+  assertEquals([flow.packet.dup, flow.pubrecPacket, flow.pubrelPacket], [false, undefined, undefined]);
   it.reconnect(true);
-  assertEquals(flow.message.dup, true);
+  assertEquals(flow.packet.dup, true);
   it.take();
 });
 

@@ -169,7 +169,7 @@ Deno.test("StoreWriter writes once what calls publish that go on in the same tur
   const { flow } = it.publish("a", 1);
   await endOfTurn();
   store.take();
-  const published = new Promise((resolve) => flow.settle = resolve);
+  const published = new Promise((resolve) => flow.waiter = { settle: resolve, fail() {} });
   it.receive(acknowledgement("PUBACK", 1));
   await (async () => await published)();
   it.publish("b", 1);
@@ -244,7 +244,7 @@ Deno.test("StoreWriter does not try again and again to remove what it cannot", a
 Deno.test("StoreWriter.send() says no when much is held, and when it is sent that there is room", async () => {
   const { it } = await openStage();
   const count = 40, size = 64 * 1024;
-  for (let i = 0; i < count; i++) it.publish("t", 0, new Uint8Array(size));
+  for (let i = 0; i < count; i++) it.publish("t", 1, new Uint8Array(size));
   assertEquals(it.session.queuedPublishes, count - 16);
   await endOfTurn();
   assertEquals(it.takeLog().filter((text) => text === "more").length, 2);
@@ -258,15 +258,15 @@ Deno.test("StoreWriter.send() says no as long as the connection does", async () 
   it.publish("a");
   await it.writer.flush();
   assertEquals(it.takeLog(), ["PUBLISH a"]);
-  it.publish("b");
-  it.publish("c");
+  it.publish("b", 1);
+  it.publish("c", 1);
   await it.writer.flush();
-  assertEquals(it.takeLog(), ["PUBLISH b"]);
+  assertEquals(it.takeLog(), ["PUBLISH(1) b QoS 1"]);
   it.connectionRoom = Infinity;
   it.writer.writable();
   it.session.writable(0);
   await it.writer.flush();
-  assertEquals(it.takeLog(), ["PUBLISH c"]);
+  assertEquals(it.takeLog(), ["PUBLISH(2) c QoS 1"]);
   await it.writer.close();
 });
 
@@ -305,7 +305,7 @@ Deno.test("StoreWriter stores what was published before the session was restored
 
 Deno.test("StoreWriter.committed() sends what was published, and acknowledges", async () => {
   const { it } = await openStage();
-  const flow = it.session.publish(publishPacket("t", 1), Infinity, true);
+  const flow = it.session.publish(publishPacket("t", 1), undefined, true)!;
   it.writer.published(flow);
   it.receive(publishPacket("r", 2, "", { packetId: 7 }));
   it.writer.acknowledged(it.delivered[0]);
@@ -320,9 +320,9 @@ Deno.test("StoreWriter.committed() sends what was published, and acknowledges", 
 Deno.test("StoreWriter.rolledBack() revokes what was published in the transaction alone", async () => {
   const { store, it } = await openStage();
   const before = it.publish("before", 1);
-  const flow = it.session.publish(publishPacket("t", 1), Infinity, true);
+  const flow = it.session.publish(publishPacket("t", 1), undefined, true)!;
   let reason: unknown;
-  flow.fail = (error) => reason = error;
+  flow.waiter = { settle() {}, fail: (error) => reason = error };
   it.writer.published(flow);
   it.writer.changes();
   const error = new Error("no");
