@@ -4,6 +4,7 @@ import { Encoder } from "../codec/encoder.ts";
 import type { Traffic } from "../observe/stats.ts";
 import type { Packet } from "../packets.ts";
 import type { Transport } from "../transport/transport.ts";
+import { eventLoop, now } from "./waiting.ts";
 
 /** With this many bytes collected and not written, no more should be sent. */
 const HIGH_WATER = 192 * 1024;
@@ -16,6 +17,9 @@ const MOST_UNSENT = 1024 * 1024;
 
 /** The most bytes written at a time, so that progress shows on a slow line. */
 const LARGEST_WRITE = 256 * 1024;
+
+/** How long writes that are done at once may follow each other before the event loop gets its turn, in seconds. */
+const LONGEST_TURN = 0.01;
 
 /** How a connection reads and writes. */
 export interface ConnectionOptions {
@@ -104,9 +108,14 @@ export class Connection {
   };
 
   async #write(): Promise<void> {
+    let began = now();
     try {
       while (this.#encoder.length > 0 && !this.#closed) {
         for (const chunk of this.#encoder.take()) await this.#writeChunk(chunk);
+        if (now() - began > LONGEST_TURN) {
+          await eventLoop();
+          began = now();
+        }
         this.#relieve();
         if (this.#closed) break;
         this.#listener.written(this.#encoder.length === 0);

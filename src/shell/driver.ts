@@ -34,7 +34,7 @@ import { Inbox } from "./inbox.ts";
 import { Itinerary } from "./itinerary.ts";
 import { Requester } from "./requester.ts";
 import { type StoreListener, StoreWriter } from "./store_writer.ts";
-import { LONGEST_TIMER, PromiseWaiter, unlessAborted, within } from "./waiting.ts";
+import { LONGEST_TIMER, now, PromiseWaiter, unlessAborted, within } from "./waiting.ts";
 
 /** What a broker asks in the course of an enhanced authentication (MQTT 5.0, §4.12). */
 export interface AuthChallenge {
@@ -110,8 +110,6 @@ const MANY_SHORT_PAUSES = 100;
 
 /** A packet that is smaller than this on average is small, in bytes. */
 const SMALL_PACKET = 256;
-
-const now = () => performance.now() / 1000;
 
 /** Performs what a {@linkcode Session} asks for: the only place that waits. */
 export class Driver implements Effects, ConnectionListener, StoreListener {

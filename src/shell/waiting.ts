@@ -8,6 +8,22 @@ export const LONGEST_TIMER = 2_147_483;
 /** How long an aborted attempt has to be over, in seconds. */
 const ABORT_GRACE = 0.1;
 
+/** The time of a clock that is never set, in seconds. */
+export function now(): number {
+  return performance.now() / 1000;
+}
+
+/** Lets the event loop turn, so that timers and other connections get theirs; a timer would take milliseconds. */
+export async function eventLoop(): Promise<void> {
+  const { port1, port2 } = new MessageChannel();
+  await new Promise((resolve) => {
+    port1.onmessage = resolve;
+    port2.postMessage(undefined);
+  });
+  port1.close();
+  port2.close();
+}
+
 /** Hands on an outcome by a promise. Whoever drops it gets no unhandled rejection. */
 export class PromiseWaiter<Result> implements Waiter<Result> {
   readonly promise: Promise<Result>;

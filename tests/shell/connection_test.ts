@@ -336,6 +336,24 @@ Deno.test("Connection.send() that said no calls writable(), although a small pac
   assertEquals(told, ["written", "writable", "written all"]);
 });
 
+Deno.test("Connection lets the event loop turn though every write is done at once and more is sent meanwhile", async () => {
+  const transport: Transport = {
+    read: () => Promise.resolve(null),
+    write: () => Promise.resolve(),
+    close: () => {},
+  };
+  let turned = false, writes = 0;
+  const party = connect(transport, Infinity, () => {
+    if (turned || ++writes === 10_000_000) party.connection.close();
+    else party.connection.send(PINGREQ);
+  });
+  const timer = setTimeout(() => turned = true);
+  party.connection.send(PINGREQ);
+  await party.connection.flush();
+  clearTimeout(timer);
+  assert(turned, `${writes} writes`);
+});
+
 Deno.test("Connection closes with the error of a write, and writes no more", async () => {
   const transport = new ManualTransport();
   const { connection, told, toldNext, traffic } = connect(transport);
