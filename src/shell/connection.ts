@@ -15,8 +15,10 @@ const LARGE_PAYLOAD = 128 * 1024;
 /** With this many bytes collected and not written, nothing more should be received: answers to it would only add to them. */
 const MOST_UNSENT = 1024 * 1024;
 
-/** The most bytes written at a time, so that progress shows on a slow line. */
-const LARGEST_WRITE = 256 * 1024;
+/** The most bytes written at a time: few, so that progress shows on a slow line; more where so many are written in a short time, in seconds. */
+const SMALLEST_PIECE = 256 * 1024;
+const LARGEST_PIECE = 2 * 1024 * 1024;
+const SHORT = 0.1;
 
 /** How long writes that are done at once may follow each other before the event loop gets its turn, in seconds. */
 const LONGEST_TURN = 0.01;
@@ -54,6 +56,7 @@ export class Connection {
   #ending = false;
   #closed = false;
   #error: unknown;
+  #pieceSize = SMALLEST_PIECE;
 
   constructor(
     transport: Transport,
@@ -131,11 +134,20 @@ export class Connection {
   }
 
   async #writeChunk(chunk: Uint8Array): Promise<void> {
-    for (let position = 0; position < chunk.length && !this.#closed; position += LARGEST_WRITE) {
+    if (chunk.length > SMALLEST_PIECE) return this.#writeInPieces(chunk);
+    await this.#transport.write(chunk);
+    this.#traffic.bytesSent += chunk.length;
+  }
+
+  async #writeInPieces(chunk: Uint8Array): Promise<void> {
+    for (let position = 0; position < chunk.length && !this.#closed;) {
       if (position > 0) this.#listener.written(false);
-      const part = chunk.length <= LARGEST_WRITE ? chunk : chunk.subarray(position, position + LARGEST_WRITE);
-      await this.#transport.write(part);
-      this.#traffic.bytesSent += part.length;
+      const piece = chunk.subarray(position, position + this.#pieceSize);
+      const began = now();
+      await this.#transport.write(piece);
+      this.#traffic.bytesSent += piece.length;
+      this.#pieceSize = now() - began < SHORT ? Math.min(2 * this.#pieceSize, LARGEST_PIECE) : SMALLEST_PIECE;
+      position += piece.length;
     }
   }
 

@@ -1,3 +1,4 @@
+import { delay } from "@std/async";
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { MQTT_3_1_1 } from "../../src/codec/mqtt_3_1_1.ts";
 import { ProtocolError } from "../../src/errors.ts";
@@ -11,7 +12,7 @@ import { createPipe, type PipeEnd } from "../helpers/pipe.ts";
 
 const KIB = 1024;
 const HIGH_WATER = 192 * KIB, LARGE_PAYLOAD = 128 * KIB;
-const LARGEST_WRITE = 256 * KIB;
+const SMALLEST_PIECE = 256 * KIB;
 const BROKEN = new RangeError("broken");
 
 const PINGREQ: Packet = { type: "PINGREQ" };
@@ -268,27 +269,38 @@ Deno.test("Connection.send() copies payloads that are not large", async () => {
   assertSameBytes(bytesOf(await collect(transport, expected.length)), expected);
 });
 
-Deno.test("Connection.send() writes 256 KiB at a time at the most, and tells of each", async () => {
+/** Sends a packet with so large a payload; every write takes so many seconds. Gives the length of each, and what was told. */
+async function piecesOf(size: number, seconds: number): Promise<{ lengths: number[]; told: string[] }> {
   const transport = new ManualTransport();
-  const { connection, told, traffic, toldNext } = connect(transport);
-  const packet = publish(someBytes(2 * LARGEST_WRITE + 7));
+  const { connection, told, traffic } = connect(transport);
+  const packet = publish(someBytes(size));
   connection.send(packet);
   const expected = encode(packet);
-  const header = await transport.next();
-  header.succeed();
-  const payload = [await transport.next()];
-  assertEquals(traffic.bytesSent, header.bytes.length);
-  payload[0].succeed();
-  payload.push(await transport.next());
-  assertEquals(told, ["written"]);
-  payload[1].succeed();
-  payload.push(await transport.next());
-  assertEquals(told, ["written", "written"]);
-  payload[2].succeed();
-  await toldNext("written all");
-  assertEquals(payload.map(({ bytes }) => bytes.length), [LARGEST_WRITE, LARGEST_WRITE, 7]);
-  assertSameBytes(bytesOf([header, ...payload]), expected);
+  const writes: Write[] = [];
+  const flushing = connection.flush();
+  for (let written = 0; written < expected.length;) {
+    const write = await transport.next();
+    writes.push(write);
+    written += write.bytes.length;
+    if (seconds > 0) await delay(seconds * 1000);
+    write.succeed();
+  }
+  await flushing;
+  assertSameBytes(bytesOf(writes), expected);
   assertEquals(traffic.bytesSent, expected.length);
+  return { lengths: writes.slice(1).map(({ bytes }) => bytes.length), told };
+}
+
+Deno.test("Connection.send() writes 256 KiB at a time at the most on a slow line, and tells of each", async () => {
+  const { lengths, told } = await piecesOf(2 * SMALLEST_PIECE + 7, 0.11);
+  assertEquals(lengths, [SMALLEST_PIECE, SMALLEST_PIECE, 7]);
+  assertEquals(told, ["written", "written", "written all", "writable"]);
+});
+
+Deno.test("Connection.send() writes up to 2 MiB at a time on a quick line", async () => {
+  const { lengths, told } = await piecesOf(24 * SMALLEST_PIECE, 0);
+  assertEquals(lengths.map((length) => length / SMALLEST_PIECE), [1, 2, 4, 8, 8, 1]);
+  assertEquals(told.length, lengths.length + 1);
 });
 
 Deno.test("Connection.send() says no from 192 KiB on, and calls writable() when that is written", async () => {
@@ -448,7 +460,7 @@ Deno.test("Connection.close() drops what was read and not decoded, and what is n
 Deno.test("Connection.close() during a write of several parts writes no more of them, and tells of none", async () => {
   const transport = new ManualTransport();
   const { connection, told } = connect(transport);
-  connection.send(publish(someBytes(3 * LARGEST_WRITE)));
+  connection.send(publish(someBytes(3 * SMALLEST_PIECE)));
   (await transport.next()).succeed();
   const second = await transport.next();
   second.succeed();
