@@ -5,13 +5,13 @@ import { generateClientId } from "./client_id.ts";
 import type { ClientConfig } from "./config/client_config.ts";
 import { checkConfig, resolveConfig, type ResolvedConfig, summarizeConfig } from "./config/config.ts";
 import { loadConfig } from "./config/config_file.ts";
-import { ClientError, RejectedError } from "./errors.ts";
+import { ClientError } from "./errors.ts";
 import type { ApplicationMessage } from "./message.ts";
 import { withoutSecrets } from "./observe/packet_log.ts";
 import type { Stats } from "./observe/stats.ts";
 import type { ConnackPacket, Packet, PublishPacket, QoS, SubscriptionRequest, WillPacket } from "./packets.ts";
 import { NO_PROPERTIES, type Properties, propertiesFault, type PropertiesOwner } from "./properties.ts";
-import { CLIENT_DISCONNECTS, describeReason } from "./reason_codes.ts";
+import { CLIENT_DISCONNECTS, rejection } from "./reason_codes.ts";
 import type { ConnectPlan, Credentials } from "./shell/connect_plan.ts";
 import { type AuthHandler, Driver } from "./shell/driver.ts";
 import type { MessageHandler } from "./shell/inbox.ts";
@@ -800,10 +800,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
       const requests = this.#driver.inbox.route(filter);
       try {
         const [reasonCode] = await this.subscribe(filter, qos, { properties, signal });
-        if (reasonCode >= 0x80) {
-          const reason = describeReason(reasonCode, undefined);
-          throw new RejectedError(`The broker refused the subscription to ${show(filter)}: ${reason}`, reasonCode);
-        }
+        if (reasonCode >= 0x80) throw rejection(`The broker refused the subscription to ${show(filter)}`, reasonCode);
       } catch (error) {
         await requests.return?.();
         throw error;

@@ -1,3 +1,5 @@
+import { RejectedError } from "./errors.ts";
+
 import type { PacketType } from "./packets.ts";
 
 // One row for each code: its value, its name, the packets that may carry it (MQTT 5.0, §2.4).
@@ -85,6 +87,11 @@ export function describeReasonCode(reasonCode: number): string {
 /** The same with the words of the peer, where it gave some. */
 export function describeReason(reasonCode: number, reasonString: string | undefined): string {
   return describeReasonCode(reasonCode) + (reasonString === undefined ? "" : `, ${reasonString}`);
+}
+
+/** Gives the error for what the broker has said no to: `what` says that it has. */
+export function rejection(what: string, reasonCode: number, reasonString?: string): RejectedError {
+  return new RejectedError(`${what}: ${describeReason(reasonCode, reasonString)}`, reasonCode, reasonString);
 }
 
 // The Connect Return codes of 3.1.1 (§3.2.2.3) by number, each with the reason code that means the same.

@@ -1,10 +1,10 @@
-import { ClientError, ProtocolError, RejectedError } from "../errors.ts";
+import { ClientError, ProtocolError } from "../errors.ts";
 import { ApplicationMessage } from "../message.ts";
 import type { PubackPacket, PubcompPacket, PublishPacket, PubrecPacket, PubrelPacket } from "../packets.ts";
 import { NO_PROPERTIES } from "../properties.ts";
 import type { StoredPublish } from "../stored_session.ts";
 import { Queue } from "../queue.ts";
-import { describeReason, PACKET_IDENTIFIER_NOT_FOUND, PROTOCOL_ERROR, SUCCESS } from "../reason_codes.ts";
+import { PACKET_IDENTIFIER_NOT_FOUND, PROTOCOL_ERROR, rejection, SUCCESS } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
 import { NOBODY, PublishFlow, sizeOf, type SubscribeFlow, type UnsubscribeFlow } from "./flow.ts";
 import { Limits } from "./limits.ts";
@@ -389,14 +389,8 @@ export class Outbound {
     if (answer.reasonCode < 0x80 || answer.type === "PUBCOMP") flow.waiter.settle(completed(flow, answer));
     else {
       const { reasonCode, properties: { reasonString } } = answer;
-      const reason = describeReason(reasonCode, reasonString);
-      flow.waiter.fail(
-        new RejectedError(
-          `The broker rejected the publish to "${flow.packet.topic}": ${reason}`,
-          reasonCode,
-          reasonString,
-        ),
-      );
+      const what = `The broker rejected the publish to "${flow.packet.topic}"`;
+      flow.waiter.fail(rejection(what, reasonCode, reasonString));
     }
   }
 

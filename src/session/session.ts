@@ -1,4 +1,4 @@
-import { ClientError, ConnectionLostError, ProtocolError, RejectedError } from "../errors.ts";
+import { ClientError, ConnectionLostError, ProtocolError } from "../errors.ts";
 import type { ApplicationMessage } from "../message.ts";
 import type {
   AuthPacket,
@@ -17,6 +17,7 @@ import {
   PERMANENT_REFUSALS,
   PROTOCOL_ERROR,
   REAUTHENTICATE,
+  rejection,
   SUCCESS,
 } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
@@ -329,12 +330,11 @@ export class Session {
     if (sessionExpiryInterval !== undefined) { // [MQTT5-3.14.2-2]
       throw new ProtocolError("The broker set a session expiry interval in DISCONNECT", PROTOCOL_ERROR);
     }
-    const reason = describeReason(reasonCode, reasonString);
     if (reasonCode >= 0x80) {
-      const error = new RejectedError(`The broker rejected the authentication: ${reason}`, reasonCode, reasonString);
+      const error = rejection("The broker rejected the authentication", reasonCode, reasonString);
       for (const flow of this.#takeAuthenticating()) flow.waiter.fail(error);
     }
-    return new ConnectionLostError(`The broker ended the connection: ${reason}`, {
+    return new ConnectionLostError(`The broker ended the connection: ${describeReason(reasonCode, reasonString)}`, {
       reasonCode,
       serverReference,
       permanent: PERMANENT_REFUSALS.has(reasonCode),

@@ -1,9 +1,9 @@
 import { abortable } from "@std/async";
-import { ClientError, RejectedError } from "../errors.ts";
+import { ClientError } from "../errors.ts";
 import type { ApplicationMessage } from "../message.ts";
 import type { PublishPacket, SubscribePacket } from "../packets.ts";
 import { NO_PROPERTIES } from "../properties.ts";
-import { describeReason } from "../reason_codes.ts";
+import { rejection } from "../reason_codes.ts";
 import type { Subscriptions } from "../session/subscriptions.ts";
 import { topicFault } from "../topic.ts";
 import { LONGEST_TIMER } from "./waiting.ts";
@@ -164,11 +164,7 @@ export class Requester {
       properties: NO_PROPERTIES,
     });
     if (reasonCode < 0x80) return;
-    const reason = describeReason(reasonCode, undefined);
-    throw new RejectedError(
-      `The broker refused the subscription to the response topic "${topicFilter}": ${reason}`,
-      reasonCode,
-    );
+    throw rejection(`The broker refused the subscription to the response topic "${topicFilter}"`, reasonCode);
   }
 
   /** Fails everything that waits for a response: there will be no next connection. */
