@@ -50,8 +50,8 @@ export function checkConfig(value: unknown): ClientConfig {
  * @param config a configuration that {@linkcode checkConfig} has passed
  */
 export function resolveConfig(config: ClientConfig): ResolvedConfig {
-  const { broker = {}, ...given } = present(structuredClone(config));
-  const { uri = [], topics = {}, will, user_properties, ...rest } = { ...present(broker), ...given };
+  const { broker = {}, ...given } = copyOf(config);
+  const { uri = [], topics = {}, will, user_properties, ...rest } = { ...copyOf(broker), ...given };
   return deepFreeze({
     ...DEFAULTS,
     ...rest,
@@ -74,8 +74,8 @@ export function summarizeConfig({ uri, topics, ...config }: ResolvedConfig): Rec
 }
 
 function resolveWill(will: WillConfig): ResolvedWill {
-  const { properties = {}, ...given } = present(will);
-  const { userProperties, ...rest } = present(properties);
+  const { properties = {}, ...given } = copyOf(will);
+  const { userProperties, ...rest } = copyOf(properties);
   return {
     ...WILL_DEFAULTS,
     ...given,
@@ -99,9 +99,13 @@ function defaultsOf<Table extends FieldTable>(table: Table): DefaultsOf<Table> {
   return defaults as DefaultsOf<Table>;
 }
 
-/** Leaves out what is `undefined`, so that it does not take the place of a default. */
-function present<T extends object>(mapping: T): T {
-  return Object.fromEntries(Object.entries(mapping).filter(([, value]) => value !== undefined)) as T;
+/** Copies a mapping and everything in it, but for what is `undefined`, so that it does not take the place of a default. */
+function copyOf<T extends object>(mapping: T): T {
+  const copy: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(mapping)) {
+    if (value !== undefined) copy[key] = typeof value === "object" ? structuredClone(value) : value;
+  }
+  return copy as T;
 }
 
 /** Freezes everything in a value but bytes, which JavaScript cannot freeze. */

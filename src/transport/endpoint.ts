@@ -45,8 +45,8 @@ export function parseEndpoint(uri: string): Endpoint {
   if (scheme === "unix") return unixEndpoint(uri, fault);
   if (!isNetworkScheme(scheme)) throw fault(`its scheme is not one of ${SCHEMES}`);
   if (!/^[a-z]+:\/\//i.test(uri)) throw fault(`"//" must follow "${scheme}:"`);
-  if (!URL.canParse(uri)) throw fault("host or port are malformed");
-  const url = new URL(uri);
+  const url = URL.parse(uri);
+  if (url === null) throw fault("host or port are malformed");
   if (url.hostname === "") throw fault("it names no host");
   const isWebSocket = scheme === "ws" || scheme === "wss";
   if (url.hash !== "") throw fault("a fragment (what follows #) means nothing here; write # as %23");
@@ -56,9 +56,9 @@ export function parseEndpoint(uri: string): Endpoint {
   const port = url.port === "" ? DEFAULT_PORTS[scheme] : Number(url.port);
   if (port === 0) throw fault("port 0 cannot be connected to");
   // Names beyond ASCII are put in DNS's terms for the schemes of the Web alone.
-  const asWeb = `ws://${url.hostname}`;
-  if (!URL.canParse(asWeb)) throw fault("the name of the host is malformed");
-  const hostname = new URL(asWeb).hostname.replace(/^\[(.*)\]$/, "$1");
+  const asWeb = URL.parse(`ws://${url.hostname}`);
+  if (asWeb === null) throw fault("the name of the host is malformed");
+  const hostname = asWeb.hostname.replace(/^\[(.*)\]$/, "$1");
   const path = isWebSocket ? url.pathname + url.search : "";
   const shownPath = path.replace(/\?.*$/s, "?***");
   return {
