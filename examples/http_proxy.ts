@@ -57,7 +57,7 @@ function transportOver(conn: Deno.Conn, bufferSize = 64 * 1024): Transport {
       }
     },
     async write(bytes) {
-      for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+      return await conn.write(bytes);
     },
     close() {
       if (closed) return;

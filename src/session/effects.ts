@@ -4,8 +4,11 @@ import type { PublishFlow } from "./flow.ts";
 
 /** What a session asks of its surroundings; done at once and in order. */
 export interface Effects {
-  /** Sends a packet on the present connection. Gives whether the write buffer takes more; if not, `Session.writable()` is called when it does. */
-  send(packet: Packet): boolean;
+  /**
+   * Sends a packet on the present connection. Gives how many bytes more the write buffer takes; if none, by how many it is exceeded, as a
+   * negative number, and `Session.writable()` is called when it takes more.
+   */
+  send(packet: Packet): number;
   /** Gives the size in bytes that a packet would take on the present connection. */
   sizeOf(packet: Packet): number;
   /** Hands a received message to the application. */

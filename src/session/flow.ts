@@ -70,13 +70,8 @@ export class PublishFlow implements Flow<ApplicationMessage> {
 
   /** What the message weighs in a queue, in bytes. */
   get size(): number {
-    return sizeOf(this.packet);
+    return this.packet.topic.length + this.packet.payload.length;
   }
-}
-
-/** What a message weighs in a queue, in bytes. */
-export function sizeOf({ topic, payload }: PublishPacket): number {
-  return topic.length + payload.length;
 }
 
 /** A SUBSCRIBE on its way. */

@@ -6,7 +6,7 @@ import type { StoredPublish } from "../stored_session.ts";
 import { Queue } from "../queue.ts";
 import { PACKET_IDENTIFIER_NOT_FOUND, PROTOCOL_ERROR, rejection, SUCCESS } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
-import { NOBODY, PublishFlow, sizeOf, type SubscribeFlow, type UnsubscribeFlow } from "./flow.ts";
+import { NOBODY, PublishFlow, type SubscribeFlow, type UnsubscribeFlow } from "./flow.ts";
 import { Limits } from "./limits.ts";
 import type { PacketIdentifiers } from "./packet_identifiers.ts";
 import { OutboundTopicAliases } from "./topic_aliases.ts";
@@ -38,8 +38,11 @@ const CAUTIOUS_QUOTA = 20;
 /** What an alias adds to a packet at the most, in bytes. */
 const TOPIC_ALIAS_SIZE = 5;
 
-/** How many bytes of QoS 0 are sent though the write buffer is full, rather than queued, which costs more. */
-const LARGEST_OVERRUN = 256 * 1024;
+/** By how many bytes QoS 0 may exceed the write buffer, rather than be queued, which costs more. */
+const LARGEST_EXCESS = 256 * 1024;
+
+/** Room for any packet. */
+const ANY = 1;
 
 /** Dead entries that the queue may hold beside as many live ones. */
 const MAXIMUM_CANCELLED = 64;
@@ -50,7 +53,8 @@ export class Outbound {
   readonly #options: OutboundOptions;
   readonly #identifiers: PacketIdentifiers<PublishFlow | SubscribeFlow | UnsubscribeFlow>;
   #connected = false;
-  #writable = true;
+  /** How many bytes the write buffer takes, as far as is known. */
+  #room = ANY;
   #limits: Limits;
   #aliases: OutboundTopicAliases | undefined;
   #quota = 0;
@@ -67,8 +71,6 @@ export class Outbound {
   #queuedBytes = 0;
   /** When the first message in the queue expires, at the earliest. */
   #nextExpiry = Infinity;
-  /** How many bytes were sent since the write buffer is full. */
-  #overrun = 0;
   /** Whether only one publish is sent until the broker acknowledges it; and whether that one is out. */
   #probe: "off" | "ready" | "sent" = "off";
   #acknowledged = false; // anything on this connection
@@ -114,9 +116,8 @@ export class Outbound {
     if (this.#connected) {
       const fault = this.#limits.publishFault(packet);
       if (fault !== undefined) throw refused(packet, fault);
-      if (isNext && packet.qos === 0 && (this.#writable || this.#overrun < LARGEST_OVERRUN)) {
+      if (isNext && packet.qos === 0 && this.#room > -LARGEST_EXCESS) {
         this.#sendPublish(packet);
-        if (!this.#writable) this.#overrun += sizeOf(packet);
         return undefined;
       }
     }
@@ -162,6 +163,8 @@ export class Outbound {
       else {
         this.#inFlight--;
         if (flow.packet.qos === 2) this.#inFlightQos2--;
+        // It may be what was to tell the broker an alias.
+        if (this.#aliases !== undefined) this.#aliases = new OutboundTopicAliases(this.#limits.topicAliasMaximum);
       }
       this.#identifiers.free(flow.packet.packetId);
       flow.state = "settled";
@@ -243,7 +246,7 @@ export class Outbound {
   }
 
   #maySend(flow: PublishFlow): boolean {
-    if (!this.#writable) return false;
+    if (this.#room <= 0) return false;
     if (flow.packet.qos === 0) return true;
     if (isReleased(flow)) return true;
     if (this.#probe === "sent" || this.#inFlight >= this.#quota) return false;
@@ -291,7 +294,7 @@ export class Outbound {
   }
 
   #send(packet: Parameters<Effects["send"]>[0]): void {
-    this.#writable = this.#effects.send(packet);
+    this.#room = this.#effects.send(packet);
   }
 
   /** Sends what waits, as far as the window and the write buffer allow. */
@@ -336,8 +339,7 @@ export class Outbound {
 
   /** Goes on when the write buffer takes more. */
   writable(now: number): void {
-    this.#writable = true;
-    this.#overrun = 0;
+    this.#room = ANY;
     this.pump(now);
   }
 
@@ -396,8 +398,8 @@ export class Outbound {
 
   /** Begins on a new connection, to a broker that has these limits. */
   connected(sessionPresent: boolean, limits: Limits): void {
-    this.#connected = this.#writable = true;
-    this.#overrun = 0;
+    this.#connected = true;
+    this.#room = ANY;
     this.#acknowledged = false;
     this.#limits = limits;
     this.#quota = Math.min(limits.receiveMaximum, this.#options.maxInflight);

@@ -15,10 +15,8 @@ const LARGE_PAYLOAD = 128 * 1024;
 /** With this many bytes collected and not written, nothing more should be received: answers to it would only add to them. */
 const MOST_UNSENT = 1024 * 1024;
 
-/** The most bytes written at a time: few, so that progress shows on a slow line; more where so many are written in a short time, in seconds. */
-const SMALLEST_PIECE = 256 * 1024;
-const LARGEST_PIECE = 2 * 1024 * 1024;
-const SHORT = 0.1;
+/** The most bytes written at a time by a transport that writes all it is given, so that progress shows on a slow line. */
+const LARGEST_PIECE = 256 * 1024;
 
 /** How long writes that are done at once may follow each other before the event loop gets its turn, in seconds. */
 const LONGEST_TURN = 0.01;
@@ -36,7 +34,7 @@ export interface ConnectionOptions {
 export interface ConnectionListener {
   /** Bytes were written; `all`: and nothing is left to be. */
   written(all: boolean): void;
-  /** More may be sent, after `send()` has said no. */
+  /** More may be sent, after `send()` has said none. */
   writable(): void;
   /** Nothing will be received any more. */
   closed(): void;
@@ -56,7 +54,7 @@ export class Connection {
   #ending = false;
   #closed = false;
   #error: unknown;
-  #pieceSize = SMALLEST_PIECE;
+  #largestPiece = LARGEST_PIECE;
 
   constructor(
     transport: Transport,
@@ -91,8 +89,8 @@ export class Connection {
     return !this.#closed && !this.#ending;
   }
 
-  /** Sends a packet with the next write. Gives whether more should be sent. */
-  send(packet: Packet): boolean {
+  /** Sends a packet with the next write. Gives how many bytes more should be sent; 0 or less: none, until `writable()`. */
+  send(packet: Packet): number {
     this.#encoder.encode(packet);
     this.#traffic.packetsSent++;
     if (packet.type === "PUBLISH") this.#traffic.messagesSent++;
@@ -100,10 +98,10 @@ export class Connection {
       this.#writeScheduled = true;
       queueMicrotask(this.#startWriting);
     }
-    const hasRoom = this.#encoder.length < HIGH_WATER;
-    // Who was told no waits for `writable()`, even if others are told yes meanwhile.
-    this.#writable &&= hasRoom;
-    return hasRoom;
+    const room = HIGH_WATER - this.#encoder.length;
+    // Who was told none waits for `writable()`, even if others are told some meanwhile.
+    this.#writable &&= room > 0;
+    return room;
   }
 
   readonly #startWriting = (): void => {
@@ -134,20 +132,14 @@ export class Connection {
   }
 
   async #writeChunk(chunk: Uint8Array): Promise<void> {
-    if (chunk.length > SMALLEST_PIECE) return this.#writeInPieces(chunk);
-    await this.#transport.write(chunk);
-    this.#traffic.bytesSent += chunk.length;
-  }
-
-  async #writeInPieces(chunk: Uint8Array): Promise<void> {
     for (let position = 0; position < chunk.length && !this.#closed;) {
       if (position > 0) this.#listener.written(false);
-      const piece = chunk.subarray(position, position + this.#pieceSize);
-      const began = now();
-      await this.#transport.write(piece);
-      this.#traffic.bytesSent += piece.length;
-      this.#pieceSize = now() - began < SHORT ? Math.min(2 * this.#pieceSize, LARGEST_PIECE) : SMALLEST_PIECE;
-      position += piece.length;
+      const end = position + this.#largestPiece;
+      const piece = position === 0 && end >= chunk.length ? chunk : chunk.subarray(position, end);
+      const written = await this.#transport.write(piece);
+      if (written !== undefined) this.#largestPiece = Infinity;
+      this.#traffic.bytesSent += written ?? piece.length;
+      position += written ?? piece.length;
     }
   }
 

@@ -273,7 +273,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     const connection = this.#connection;
     if (connection === undefined) return;
     const deadline = now() + drain;
-    if (drain > 0 && !this.#session.publishesSettled) {
+    if (drain > 0 && !this.#publishesSettled) {
       const settled = new Promise<void>((resolve) => this.#onPublishesSettled = resolve);
       await within(drain, [settled, this.#linkLost]);
       this.#onPublishesSettled = undefined;
@@ -388,17 +388,19 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
 
   // The effects of the session.
 
-  send(packet: Packet): boolean {
-    return this.#writable = this.#writer === undefined ? this.release(packet) : this.#writer.send(packet);
+  send(packet: Packet): number {
+    const room = this.#writer === undefined ? this.release(packet) : this.#writer.send(packet);
+    this.#writable = room > 0;
+    return room;
   }
 
-  release(packet: Packet): boolean {
+  release(packet: Packet): number {
     const connection = this.#connection;
-    if (connection === undefined) return false;
-    const writable = connection.send(packet);
+    if (connection === undefined) return 0;
+    const room = connection.send(packet);
     // What the observer itself sends goes behind the packet that it observes.
     if (this.packetObserver !== undefined) this.packetObserver("out", packet);
-    return writable;
+    return room;
   }
 
   sizeOf(packet: Packet): number {
@@ -502,8 +504,13 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     this.#becomesWritable = undefined;
   }
 
+  /** Whether every publish is acknowledged, and nobody waits for the write buffer. */
+  get #publishesSettled(): boolean {
+    return this.#session.publishesSettled && this.#writable;
+  }
+
   #checkPublishesSettled(): void {
-    if (this.#onPublishesSettled !== undefined && this.#session.publishesSettled) this.#onPublishesSettled();
+    if (this.#onPublishesSettled !== undefined && this.#publishesSettled) this.#onPublishesSettled();
   }
 
   /** Wakes the reading if it waits for room. */

@@ -9,8 +9,8 @@ import { type FailedBatch, Journal } from "./journal.ts";
 
 /** What is told of what is stored. */
 export interface StoreListener {
-  /** A packet may be sent, since what it depends on is stored. Gives whether more should be. */
-  release(packet: Packet): boolean;
+  /** A packet may be sent, since what it depends on is stored. Gives how many bytes more should be, none if it is 0 or less. */
+  release(packet: Packet): number;
   /** More may be sent, after `send()` has said no. */
   released(): void;
   /** Nothing of the publish could be stored. */
@@ -26,6 +26,10 @@ export interface StoreListener {
 /** So many packets, or bytes of payloads, may be held before no more should be sent. */
 const MOST_HELD = 10_000;
 const MOST_HELD_BYTES = 1024 * 1024;
+
+/** Room for any packet, and for none, not even for what may exceed a write buffer. */
+const ROOM_FOR_ANY = 1;
+const ROOM_FOR_NONE = -(2 ** 30);
 
 /**
  * So many rounds of microtasks without a change show that a turn of the event loop is over: what is settled in it has calls go on that
@@ -136,14 +140,14 @@ export class StoreWriter implements SessionParticipant {
     return this.#store.inTransaction ?? false;
   }
 
-  /** Sends a packet when what it depends on is stored. Gives whether more should be sent. */
-  send(packet: Packet): boolean {
+  /** Sends a packet when what it depends on is stored. Gives whether more should be sent, as room for any packet or for none. */
+  send(packet: Packet): number {
     this.#held.push(packet);
     if (packet.type === "PUBLISH") this.#heldBytes += packet.payload.length;
     this.#schedule();
-    if (this.#room && !this.#isFull) return true;
+    if (this.#room && !this.#isFull) return ROOM_FOR_ANY;
     this.#saidNo = this.#room;
-    return false;
+    return ROOM_FOR_NONE;
   }
 
   get #isFull(): boolean {
@@ -221,7 +225,7 @@ export class StoreWriter implements SessionParticipant {
   }
 
   #release(held: readonly Packet[]): void {
-    for (const packet of held) this.#room = this.#listener.release(packet);
+    for (const packet of held) this.#room = this.#listener.release(packet) > 0;
     if (!this.#saidNo || !this.#room) return;
     this.#saidNo = false;
     this.#listener.released();
@@ -230,13 +234,13 @@ export class StoreWriter implements SessionParticipant {
   #failed(error: unknown, { unstored, concernsMore }: FailedBatch, held: readonly Packet[]): void {
     const reason = storeError("write to", error);
     const packetIds = new Set(unstored.map(({ packet }) => packet.packetId));
-    const isStored = (packet: Packet) =>
-      packet.type !== "PUBLISH" || packet.qos === 0 || !packetIds.has(packet.packetId);
+    const topics = new Map<number, string>();
+    const sendable = without(packetIds, held, topics);
     // Those of a later connection too.
-    this.#held = this.#held.filter(isStored);
+    this.#held = without(packetIds, this.#held, topics);
     for (const flow of unstored) this.#listener.revoke(flow, reason);
     if (concernsMore) return this.#listener.fail(reason);
-    this.#release(held.filter(isStored));
+    this.#release(sendable);
     // There is room in the window now.
     if (unstored.length > 0) this.#listener.sendHeld();
   }
@@ -284,6 +288,28 @@ export class StoreWriter implements SessionParticipant {
     for (const flow of this.#published.splice(0)) this.#listener.revoke(flow, error);
     this.#schedule();
   }
+}
+
+/**
+ * Leaves the publishes with these Packet Identifiers out. A topic to which one of them was to give an alias goes with the next packet that
+ * uses the alias; `topics` holds it until then.
+ */
+function without(packetIds: ReadonlySet<number>, packets: readonly Packet[], topics: Map<number, string>): Packet[] {
+  const kept: Packet[] = [];
+  for (const packet of packets) {
+    if (packet.type !== "PUBLISH") {
+      kept.push(packet);
+      continue;
+    }
+    const { qos, packetId, topic, properties: { topicAlias = 0 } } = packet;
+    if (qos > 0 && packetIds.has(packetId)) {
+      if (topicAlias > 0 && topic !== "") topics.set(topicAlias, topic);
+    } else {
+      kept.push(topic === "" ? { ...packet, topic: topics.get(topicAlias) ?? "" } : packet);
+      topics.delete(topicAlias);
+    }
+  }
+  return kept;
 }
 
 function storeError(action: "open" | "write to", cause: unknown): ClientError {

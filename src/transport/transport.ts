@@ -19,11 +19,13 @@ export interface Transport {
   read(room?: Uint8Array): Promise<Uint8Array | null>;
 
   /**
-   * Writes all of `bytes`. One call is under way at a time, and `bytes` is not changed before the promise resolves.
+   * Writes `bytes`, or as many of them as can be written now. One call is under way at a time, and `bytes` is not changed before the
+   * promise resolves.
    *
-   * @returns a promise that resolves when more may be written
+   * @returns how many were written, the first of them, when more may be; nothing for all. A transport that gives a number lets progress
+   * be seen on a slow line, and gets `bytes` of any length; another gets 256 KiB at a time at the most
    */
-  write(bytes: Uint8Array): Promise<void>;
+  write(bytes: Uint8Array): Promise<number | void>;
 
   /** Closes the connection and wakes a pending `read()`. Calling it again does nothing. */
   close(): void;

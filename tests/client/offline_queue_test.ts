@@ -235,6 +235,15 @@ Deno.test("MQTTClient.publish() of QoS 0 waits while the write buffer is full", 
   assertEquals(settled.all.slice(2).sort(), ["behind", "fills", "patient"]);
 });
 
+Deno.test("MQTTClient.publish() of QoS 0 queues what a write buffer does not take that nobody empties, whatever it is of", async () => {
+  await using link = await stalled();
+  const { client } = link;
+  for (let i = 0; i < 120_000; i++) client.publish("t", ""); // of 5 bytes each
+  const { messagesSent, queuedPublishes } = client.stats;
+  assertEquals(messagesSent + queuedPublishes, 120_000);
+  assertEquals(Math.floor(messagesSent * 5 / 1024), 448);
+});
+
 Deno.test("MQTTClient.publish() of QoS 0 that is in the write buffer is done when the connection is gone", async () => {
   await using link = await stalled();
   const { client, broker } = link;

@@ -26,6 +26,7 @@ import {
   type PlayedBroker,
   type PlayedConnection,
   QUICK,
+  withProperties,
 } from "./played_broker.ts";
 
 const KEPT: ClientConfig = { ...QUICK, cleansession: false };
@@ -716,6 +717,25 @@ Deno.test("MQTTClient.pending throws what the store throws, and leaves it closed
 });
 
 // Failures.
+
+test(
+  "tells the broker a topic again whose alias was to go with a publish that cannot be stored",
+  async (store, broker) => {
+    const connack = withProperties("20", "01 00", "22 0005");
+    const it = await connect(broker, store, { config: { ...KEPT, protocol_version: 5 }, connack });
+    store.fail("write", new Error("no room"));
+    const refused = it.client.publish("topic", "a", { qos: QOS_1 });
+    const behind = it.client.publish("topic", "b");
+    await assertRejects(() => refused, ClientError, "no room");
+    await it.connection.expect("30 0c 0005 'topic' 03 23 0001 'b'");
+    store.fail("write", undefined);
+    await it.client.publish("topic", "c");
+    await it.client.publish("topic", "d");
+    await it.connection.expect("30 0c 0005 'topic' 03 23 0001 'c'", "30 07 0000 03 23 0001 'd'");
+    await behind;
+    await it.end();
+  },
+);
 
 test("rejects a publish that cannot be stored, never sends it, and goes on", async (store, broker) => {
   const it = await connect(broker, store, { config: { ...KEPT, max_inflight: 1 } });

@@ -589,26 +589,36 @@ Deno.test("Session.publish() waits for any length of time and in any number whil
 
 // The write buffer.
 
-/** The bytes of QoS 0 that a full write buffer takes. */
-const OVERRUN = 256 * 1024;
+/** By how many bytes QoS 0 may exceed the write buffer. */
+const LARGEST_EXCESS = 256 * 1024;
 
 Deno.test("Session.publish() sends QoS 0 though the write buffer is full, up to a bound, and queues the rest", () => {
   using it = new Recorder();
   it.connect();
   it.room = 1;
-  const half = new Uint8Array(OVERRUN / 2 - 1); // and a byte of topic
-  const outcomes = [..."abc"].map((topic) => it.publish(topic, 0, half).outcome);
-  assertEquals(it.take(), ["PUBLISH a", "PUBLISH b"]);
-  assertEquals(outcomes.map(({ state }) => state), ["settled", "settled", "pending"]);
+  const half = new Uint8Array(LARGEST_EXCESS / 2);
+  const outcomes = [..."abcd"].map((topic) => it.publish(topic, 0, half).outcome);
+  assertEquals(it.take(), ["PUBLISH a", "PUBLISH b", "PUBLISH c"]);
+  assertEquals(outcomes.map(({ state }) => state), ["settled", "settled", "settled", "pending"]);
   it.writable(1);
-  assertEquals([it.take(), outcomes[2].state], [["PUBLISH c"], "settled"]);
-  for (const topic of "de") it.publish(topic, 0, half); // What the buffer has taken counts no more.
-  assertEquals([it.take(), it.session.queuedPublishes], [["PUBLISH d", "PUBLISH e"], 0]);
-  it.publish("f");
+  assertEquals([it.take(), outcomes[3].state], [["PUBLISH d"], "settled"]);
+  for (const topic of "ef") it.publish(topic, 0, half); // What the buffer has taken counts no more.
+  assertEquals([it.take(), it.session.queuedPublishes], [["PUBLISH e", "PUBLISH f"], 0]);
+  it.publish("g");
   assertEquals([it.take(), it.session.queuedPublishes], [[], 1]);
   it.reconnect(true);
-  for (const topic of "gh") it.publish(topic);
-  assertEquals(it.take(), ["PUBLISH f", "PUBLISH g", "PUBLISH h"]);
+  for (const topic of "hi") it.publish(topic);
+  assertEquals(it.take(), ["PUBLISH g", "PUBLISH h", "PUBLISH i"]);
+});
+
+Deno.test("Session.publish() exceeds the write buffer by bytes as they are written, properties too", () => {
+  using it = new Recorder();
+  it.connect5();
+  it.room = 1;
+  const properties = { userProperties: [["k", "v".repeat(32 * 1024)]] as [string, string][] };
+  const packet = () => ({ ...publishPacket("t", 0, ""), properties });
+  for (let i = 0; i < 20; i++) it.publishUntil(undefined, packet());
+  assertEquals([it.take().length, it.session.queuedPublishes], [9, 11]);
 });
 
 Deno.test("Session.publish() queues QoS 1 and 2 while the write buffer is full, and QoS 0 behind them", () => {
@@ -647,7 +657,8 @@ Deno.test("Session.linkLost() leaves the QoS 0 in the queue that was not sent", 
   using it = new Recorder();
   it.connect();
   it.room = 1;
-  it.publish("a", 0, new Uint8Array(OVERRUN));
+  it.publish("a");
+  it.publish("a", 0, new Uint8Array(LARGEST_EXCESS));
   const behind = it.publish("b", 0).outcome;
   it.take();
   it.lose();

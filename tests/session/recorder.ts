@@ -93,6 +93,8 @@ export class Recorder implements Effects {
   now = 0;
   /** How many more packets the write buffer takes before it says that it is full. */
   room = Infinity;
+  /** How many bytes it got after that. */
+  #excess = 0;
   readonly delivered: ApplicationMessage[] = [];
   /** Whether a transaction is under way, and what was acknowledged in it. */
   inTransaction = false;
@@ -114,11 +116,13 @@ export class Recorder implements Effects {
 
   // The effects.
 
-  send(packet: Packet): boolean {
+  send(packet: Packet): number {
     this.#sent.push(packet);
     this.changes?.push(`-> ${describe(packet)}`);
     this.#snapshots?.push({ packet, snapshot: structuredClone(packet) });
-    return --this.room > 0;
+    if (this.room <= 0) this.#excess += this.#encoder.sizeOf(packet);
+    else if (--this.room === 0) this.#excess = 0;
+    return this.room > 0 ? 1 : -this.#excess;
   }
 
   sizeOf(packet: Packet): number {

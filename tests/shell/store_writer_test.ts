@@ -29,7 +29,7 @@ class Stage extends Recorder implements StoreListener {
     return this.log.splice(0);
   }
 
-  override send(packet: Packet): boolean {
+  override send(packet: Packet): number {
     super.send(packet);
     return this.writer.send(packet);
   }
@@ -38,9 +38,9 @@ class Stage extends Recorder implements StoreListener {
     this.writer.note((journal) => journal.publishChanged(flow));
   }
 
-  release(packet: Packet): boolean {
+  release(packet: Packet): number {
     this.log.push(describe(packet));
-    return --this.connectionRoom > 0;
+    return --this.connectionRoom;
   }
 
   released(): void {
