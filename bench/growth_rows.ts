@@ -120,7 +120,7 @@ export const BOUNDS: readonly Bound[] = [
   },
   {
     group: "encoded, not written",
-    label: "192 KiB, 1 KiB each, the peer does not read",
+    label: "192 KiB, QoS 0 256 KiB more, 1 KiB each, the peer does not read",
     server: { mode: "mute" },
     task: { kind: "write buffer", size: KIB },
   },
