@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MQTTClient, QOS_2 } from "../mod.ts";
+import { MQTTClient, QOS_1, QOS_2 } from "../mod.ts";
 import { stdFlags } from "../tools/std.ts";
+import { brokerTest } from "./helpers/brokers.ts";
 import { startEmbeddedBroker } from "./helpers/embedded_broker.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -82,3 +83,29 @@ Deno.test("The example of README.md with a session on disk passes the type check
   assertEquals(await run(await example("SqliteSessionStore", broker.uri), permissions), [SUCCESS, "[]\n"]);
   assertEquals((await client.deliverMessage(10)).text(), "tea");
 });
+
+brokerTest(
+  "The example of README.md for MQTT 5.0 passes the type checks, and does what it says",
+  {},
+  async (broker) => {
+    const uri = broker.uris.mqtt;
+    await using client = new MQTTClient({ config: { protocol_version: 5 } });
+    await client.connect(uri);
+    await client.subscribe("orders/#", QOS_1);
+    const permissions = [`--allow-net=${new URL(uri).host}`];
+    const [status, output] = await run(await example("messageExpiryInterval", uri), permissions);
+    assertEquals([status, output.includes("topicAliasMaximum: 10")], [SUCCESS, true]);
+    const { contentType, userProperties } = (await client.deliverMessage(10)).properties;
+    assertEquals([contentType, userProperties], ["text/plain", [["table", "7"]]]);
+  },
+);
+
+brokerTest(
+  "The example of README.md with a request passes the type checks, and does what it says",
+  {},
+  async (broker) => {
+    const uri = broker.uris.mqtt;
+    const outcome = await run(await example("client.request(", uri), [`--allow-net=${new URL(uri).host}`]);
+    assertEquals(outcome, [SUCCESS, "target: 21.5\n"]);
+  },
+);
