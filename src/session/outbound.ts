@@ -108,6 +108,7 @@ export class Outbound {
 
   /**
    * Sends a message or queues it, until `expiresAt` at the latest. With `hold` it is queued in any case, and sent by the next `pump()`.
+   * Gives its flow; `undefined` where nothing more is to come, since it is of QoS 0 and was sent.
    *
    * @throws {ClientError} If the broker cannot take it, the queue is full, or it would hold QoS 0 though it may not.
    */

@@ -154,6 +154,7 @@ export class Session {
    * Publishes a message, now or when the connection, the window and the write buffer allow it, until `expiresAt` at the latest. The packet
    * is kept. With `hold` it is sent after {@linkcode sendHeld}.
    *
+   * @returns its flow, `undefined` where nothing more is to come, since it is of QoS 0 and was sent
    * @throws {ClientError} If the broker cannot take it, or the offline queue does not.
    */
   publish(packet: PublishPacket, expiresAt?: number, hold = false): PublishFlow | undefined {

@@ -137,6 +137,7 @@ export class Connection {
       const end = position + this.#largestPiece;
       const piece = position === 0 && end >= chunk.length ? chunk : chunk.subarray(position, end);
       const written = await this.#transport.write(piece);
+      if (written === 0) throw new Error("The transport wrote nothing");
       if (written !== undefined) this.#largestPiece = Infinity;
       this.#traffic.bytesSent += written ?? piece.length;
       position += written ?? piece.length;

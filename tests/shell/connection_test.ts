@@ -320,6 +320,18 @@ Deno.test("Connection.send() gives a transport everything that tells how much it
   ]]);
 });
 
+Deno.test("Connection closes when the transport writes nothing again and again", async () => {
+  const transport: Transport = {
+    read: () => Promise.resolve(null),
+    write: () => Promise.resolve(0),
+    close: () => {},
+  };
+  const { connection } = connect(transport);
+  connection.send(PINGREQ);
+  await connection.flush();
+  assertEquals(connection.error instanceof Error && connection.error.message, "The transport wrote nothing");
+});
+
 Deno.test("Connection.send() says no from 192 KiB on, and calls writable() when that is written", async () => {
   const transport = new ManualTransport();
   const { connection, told, toldNext } = connect(transport);
