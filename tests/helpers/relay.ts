@@ -46,7 +46,9 @@ async function joinWebSocket(outer: WebSocketTransport, port: number): Promise<v
 }
 
 async function carryChunks(from: Transport, to: Transport): Promise<void> {
-  for (let chunk = await from.read(); chunk !== null; chunk = await from.read()) await to.write(chunk);
+  for (let chunk = await from.read(); chunk !== null; chunk = await from.read()) {
+    for (let at = 0; at < chunk.length;) at += await to.write(chunk.subarray(at)) ?? chunk.length;
+  }
   await to.closeWrite?.();
 }
 
