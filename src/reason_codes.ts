@@ -1,5 +1,4 @@
 import { RejectedError } from "./errors.ts";
-
 import type { PacketType } from "./packets.ts";
 
 // One row for each code: its value, its name, the packets that may carry it (MQTT 5.0, §2.4).

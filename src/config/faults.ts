@@ -47,26 +47,14 @@ function* mappingFaults(table: FieldTable, value: unknown, path: Path): Generato
     if (!Object.hasOwn(table, key)) yield { path: [...path, key], message: unknownKey(key, table) };
     else if (entry !== undefined) yield* fieldFaults(table[key], entry, [...path, key]);
   }
-  for (const [key, field] of conditionalFields(table)) {
-    const { required, needs } = field;
+  for (const key of Object.keys(table)) {
+    const { required, needs } = table[key];
     const given = value[key] !== undefined;
-    if (required && !given) yield { path: [...path, key], message: `is missing, must be ${allowedBy(field)}` };
+    if (required && !given) yield { path: [...path, key], message: `is missing, must be ${allowedBy(table[key])}` };
     if (needs !== undefined && given && value[needs] === undefined) {
       yield { path: [...path, key], message: `is of no use without ${needs}` };
     }
   }
-}
-
-const conditionalFieldsOf = new WeakMap<FieldTable, [key: string, field: Field][]>();
-
-/** Gives the keys of a table that have to be there, or that others have to be there for: few of them. */
-function conditionalFields(table: FieldTable): [key: string, field: Field][] {
-  let fields = conditionalFieldsOf.get(table);
-  if (fields === undefined) {
-    fields = Object.entries(table).filter(([, { required, needs }]) => required || needs !== undefined);
-    conditionalFieldsOf.set(table, fields);
-  }
-  return fields;
 }
 
 function unknownKey(key: string, table: FieldTable): string {

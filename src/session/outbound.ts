@@ -41,8 +41,7 @@ const TOPIC_ALIAS_SIZE = 5;
 /** By how many bytes QoS 0 may exceed the write buffer, rather than be queued, which costs more. */
 const LARGEST_EXCESS = 256 * 1024;
 
-/** Room for any packet. */
-const ANY = 1;
+const ROOM_FOR_ANY = 1;
 
 /** Dead entries that the queue may hold beside as many live ones. */
 const MAXIMUM_CANCELLED = 64;
@@ -54,7 +53,7 @@ export class Outbound {
   readonly #identifiers: PacketIdentifiers<PublishFlow | SubscribeFlow | UnsubscribeFlow>;
   #connected = false;
   /** How many bytes the write buffer takes, as far as is known. */
-  #room = ANY;
+  #room = ROOM_FOR_ANY;
   #limits: Limits;
   #aliases: OutboundTopicAliases | undefined;
   #quota = 0;
@@ -99,6 +98,11 @@ export class Outbound {
   /** Whether nothing is left to be sent or acknowledged. */
   get settled(): boolean {
     return this.inFlight === 0 && this.#queued === 0;
+  }
+
+  /** Whether the write buffer takes more, as far as is known. */
+  get hasRoom(): boolean {
+    return this.#room > 0;
   }
 
   /** When {@linkcode expire} is to be called next; infinity: not needed. */
@@ -247,7 +251,7 @@ export class Outbound {
   }
 
   #maySend(flow: PublishFlow): boolean {
-    if (this.#room <= 0) return false;
+    if (!this.hasRoom) return false;
     if (flow.packet.qos === 0) return true;
     if (isReleased(flow)) return true;
     if (this.#probe === "sent" || this.#inFlight >= this.#quota) return false;
@@ -340,7 +344,7 @@ export class Outbound {
 
   /** Goes on when the write buffer takes more. */
   writable(now: number): void {
-    this.#room = ANY;
+    this.#room = ROOM_FOR_ANY;
     this.pump(now);
   }
 
@@ -400,7 +404,7 @@ export class Outbound {
   /** Begins on a new connection, to a broker that has these limits. */
   connected(sessionPresent: boolean, limits: Limits): void {
     this.#connected = true;
-    this.#room = ANY;
+    this.#room = ROOM_FOR_ANY;
     this.#acknowledged = false;
     this.#limits = limits;
     this.#quota = Math.min(limits.receiveMaximum, this.#options.maxInflight);
@@ -488,12 +492,10 @@ function isReleased(flow: PublishFlow): boolean {
 /** Gives the message of a flow that the broker has ended by an answer. */
 function completed(flow: PublishFlow, answer: PubackPacket | PubrecPacket | PubcompPacket): ApplicationMessage {
   const message = new ApplicationMessage(flow.packet);
+  message.pubrecPacket = flow.pubrecPacket;
+  message.pubrelPacket = flow.pubrelPacket;
   if (answer.type === "PUBACK") message.pubackPacket = answer;
-  else {
-    message.pubrecPacket = flow.pubrecPacket;
-    message.pubrelPacket = flow.pubrelPacket;
-    if (answer.type === "PUBCOMP") message.pubcompPacket = answer;
-  }
+  else if (answer.type === "PUBCOMP") message.pubcompPacket = answer;
   return message;
 }
 

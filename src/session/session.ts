@@ -128,6 +128,11 @@ export class Session {
     return this.#outbound.settled;
   }
 
+  /** Whether the write buffer takes more publishes. */
+  get hasRoom(): boolean {
+    return this.#outbound.hasRoom;
+  }
+
   /** Seconds from the last answered PINGREQ or CONNECT to its answer; 0 before the first. */
   get roundTrip(): number {
     return this.#roundTrip;

@@ -134,8 +134,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   /** Those who wait for the link to be up. */
   #connecting = new Set<PromiseWithResolvers<ConnackPacket>>();
   #connection: Connection | undefined;
-  /** Whether the write buffer takes more, and what those wait for who have filled it. */
-  #writable = true;
+  /** What those wait for who have filled the write buffer. */
   #becomesWritable: PromiseWithResolvers<void> | undefined;
   /** Stores the session while it is open in the store. */
   #writer: StoreWriter | undefined;
@@ -304,7 +303,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
 
   /** Gives a message of QoS 0 that was sent, when the write buffer takes more. */
   #whenWritable(message: ApplicationMessage, signal?: AbortSignal): Promise<ApplicationMessage> {
-    if (this.#writable) return Promise.resolve(message);
+    if (this.#session.hasRoom) return Promise.resolve(message);
     const { promise } = this.#becomesWritable ??= Promise.withResolvers<void>();
     if (signal === undefined) return promise.then(() => message);
     const flow = new Flow<ApplicationMessage>();
@@ -389,9 +388,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   // The effects of the session.
 
   send(packet: Packet): number {
-    const room = this.#writer === undefined ? this.release(packet) : this.#writer.send(packet);
-    this.#writable = room > 0;
-    return room;
+    return this.#writer === undefined ? this.release(packet) : this.#writer.send(packet);
   }
 
   release(packet: Packet): number {
@@ -464,7 +461,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   // What the writer to the store tells.
 
   released(): void {
-    this.#setWritable();
+    this.#wakePublishers();
     this.#session.writable(now());
   }
 
@@ -493,20 +490,19 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
 
   writable(): void {
     this.#writer?.writable();
-    this.#setWritable();
+    this.#wakePublishers();
     this.#session.writable(now());
     this.#checkPublishesSettled();
   }
 
-  #setWritable(): void {
-    this.#writable = true;
+  #wakePublishers(): void {
     this.#becomesWritable?.resolve();
     this.#becomesWritable = undefined;
   }
 
   /** Whether every publish is acknowledged, and nobody waits for the write buffer. */
   get #publishesSettled(): boolean {
-    return this.#session.publishesSettled && this.#writable;
+    return this.#session.publishesSettled && this.#session.hasRoom;
   }
 
   #checkPublishesSettled(): void {
@@ -776,7 +772,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       connection.close(error);
     }
     this.#connection = undefined;
-    this.#setWritable();
+    this.#wakePublishers();
     clearTimeout(this.#timer);
     clearTimeout(this.#patience);
     this.#timer = this.#patience = undefined;

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type ClientConfig, ClientError, ConnectionLostError, MQTTClient } from "../../mod.ts";
 import { bytes, hex } from "../codec/bytes.ts";
+import { endOfTurn } from "../helpers/end_of_turn.ts";
 import { createPipe } from "../helpers/pipe.ts";
 import { CONNACK, event, PINGREQ, PINGRESP, type PlayedConnection, playLink, QUICK } from "./played_broker.ts";
 
@@ -21,9 +22,6 @@ async function offline(config: ClientConfig = {}) {
 
 /** Publishes one letter at QoS 0. */
 const publish = (client: MQTTClient, text: string, signal?: AbortSignal) => client.publish("t", text, { signal });
-
-/** Lets everything happen that waits for nothing. */
-const settle = () => new Promise((resolve) => setTimeout(resolve));
 
 /** Reads messages of one letter until `last`. */
 async function receive(connection: PlayedConnection, last: string): Promise<string> {
@@ -225,13 +223,13 @@ Deno.test("MQTTClient.publish() of QoS 0 waits while the write buffer is full", 
   await broker.read(); // Now the payload is being written.
   assertEquals(settled.all, ["fits"]);
   controller.abort(new Error("enough"));
-  await settle();
+  await endOfTurn();
   assertEquals(settled.all, ["fits", "abandoned: enough"]);
   assertEquals((await broker.read())?.length, 200_000);
-  await settle();
+  await endOfTurn();
   assertEquals(settled.all.length, 2);
   assertEquals(await broker.read(), bytes("30 04 0001 't' 'a' 30 04 0001 't' 'b' 30 04 0001 't' 'c'"));
-  await settle();
+  await endOfTurn();
   assertEquals(settled.all.slice(2).sort(), ["behind", "fills", "patient"]);
 });
 
@@ -254,7 +252,7 @@ Deno.test("MQTTClient.publish() of QoS 0 that is in the write buffer is done whe
   await broker.read();
   broker.close();
   await event(client, "disconnect");
-  await settle();
+  await endOfTurn();
   assertEquals(settled.all.length, 3);
   assertEquals(settled.all.slice(0, 2), ["fills", "behind"]);
   assert(settled.all[2].includes("will not be restored"), settled.all[2]);

@@ -2,6 +2,7 @@ import { StreamTransport } from "../../src/transport/stream.ts";
 import type { Transport } from "../../src/transport/transport.ts";
 import { WebSocketTransport } from "../../src/transport/websocket.ts";
 import type { KeyPair } from "./certificates.ts";
+import { writeAll } from "./write_all.ts";
 
 /** Starts a server for TLS on 127.0.0.1 that hands bytes on to and from a port that speaks without. */
 export async function startTlsRelay(port: number, { certificate, key }: KeyPair): Promise<Relay> {
@@ -46,9 +47,7 @@ async function joinWebSocket(outer: WebSocketTransport, port: number): Promise<v
 }
 
 async function carryChunks(from: Transport, to: Transport): Promise<void> {
-  for (let chunk = await from.read(); chunk !== null; chunk = await from.read()) {
-    for (let at = 0; at < chunk.length;) at += await to.write(chunk.subarray(at)) ?? chunk.length;
-  }
+  for (let chunk = await from.read(); chunk !== null; chunk = await from.read()) await writeAll(to, chunk);
   await to.closeWrite?.();
 }
 

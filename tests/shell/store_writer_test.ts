@@ -5,6 +5,7 @@ import type { Packet } from "../../src/packets.ts";
 import type { PublishFlow } from "../../src/session/flow.ts";
 import { type StoreListener, StoreWriter } from "../../src/shell/store_writer.ts";
 import type { SessionStore } from "../../src/store/session_store.ts";
+import { endOfTurn } from "../helpers/end_of_turn.ts";
 import { acknowledgement, describe, publishPacket, Recorder } from "../session/recorder.ts";
 import { NotingStore } from "../store/noting_store.ts";
 
@@ -64,11 +65,6 @@ class Stage extends Recorder implements StoreListener {
   sendHeld(): void {
     this.session.sendHeld(0);
   }
-}
-
-/** Lets everything happen that happens at the end of a turn of the event loop. */
-function endOfTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
 }
 
 async function openStage(kind: "sync" | "async" = "sync"): Promise<{ store: NotingStore; it: Stage }> {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Transport } from "../../src/transport/transport.ts";
+import { writeAll } from "../helpers/write_all.ts";
 
 /** The other side of a transport, as a test plays it. {@linkcode PeerConnection} is one. */
 export interface TransportPeer {
@@ -29,11 +30,6 @@ export interface ContractOptions {
 }
 
 const MIB = 1024 * 1024;
-
-/** Writes all bytes, whether the transport writes all it is given or what it can. */
-async function writeAll(transport: Transport, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await transport.write(bytes.subarray(at)) ?? bytes.length;
-}
 
 /** Registers the tests that every transport must pass. */
 export function transportContract(
