@@ -7,8 +7,7 @@ import { readAcknowledgement, readPublish } from "./publish.ts";
 import { Reader } from "./reader.ts";
 import { readSuback, readSubscribe, readUnsuback, readUnsubscribe } from "./subscribe.ts";
 import { TopicCache } from "./topic_cache.ts";
-
-const NO_BYTES = new Uint8Array(0);
+import { NO_BYTES } from "./writer.ts";
 
 /** The names of the types 1…15, and the flags that are fixed for them (§2.2.1, §2.2.2). */
 const TYPES: readonly (PacketType | undefined)[] = [

@@ -5,9 +5,7 @@ import type { Dialect } from "./dialect.ts";
 import { publishLength, writePublish } from "./publish.ts";
 import { writeCodes, writeSubscribe, writeUnsubscribe } from "./subscribe.ts";
 import { TopicEncoder } from "./topic_encoder.ts";
-import { variableByteIntegerLength, Writer } from "./writer.ts";
-
-const NO_BYTES = new Uint8Array(0);
+import { NO_BYTES, variableByteIntegerLength, Writer } from "./writer.ts";
 
 /** What the specification lets be left out of a packet that would be too large, in this order, where a reason may be given. */
 const DROPPABLE = ["reasonString", "userProperties"] as const;

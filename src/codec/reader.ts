@@ -1,5 +1,6 @@
 import { ProtocolError } from "../errors.ts";
 import { MALFORMED_PACKET, PAYLOAD_FORMAT_INVALID } from "../reason_codes.ts";
+import { NO_BYTES } from "./writer.ts";
 
 // Keeps U+FEFF [MQTT-1.5.3-3] and refuses what is not well-formed [MQTT-1.5.3-1].
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -15,7 +16,7 @@ function isShortAscii(bytes: Uint8Array): boolean {
 
 /** Reads the fields of one packet; every read past the packet's end is a `ProtocolError`. */
 export class Reader {
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes: Uint8Array = NO_BYTES;
   position = 0;
   end = 0;
   #start = 0;

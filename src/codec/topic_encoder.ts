@@ -1,3 +1,5 @@
+import { NO_BYTES } from "./writer.ts";
+
 const encoder = new TextEncoder();
 
 /** How many topics are remembered, before it begins anew. */
@@ -9,7 +11,7 @@ const LONGEST = 128;
 /** Encodes topic names, and remembers them: to encode one anew costs more than to copy it. */
 export class TopicEncoder {
   #lastTopic = "";
-  #lastBytes: Uint8Array = new Uint8Array(0);
+  #lastBytes: Uint8Array = NO_BYTES;
   readonly #known = new Map<string, Uint8Array>();
 
   /** Gives the bytes of a topic name in UTF-8, not to be changed. */

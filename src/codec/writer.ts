@@ -2,7 +2,10 @@ import { utf8Length } from "../topic.ts";
 
 const encoder = new TextEncoder();
 
-const FIRST_CAPACITY = 512;
+const FIRST_CAPACITY = 128;
+
+/** What holds nothing, for all who begin so. */
+export const NO_BYTES = new Uint8Array(0);
 
 /** Gives how many bytes a Variable Byte Integer takes (§2.2.3). */
 export function variableByteIntegerLength(value: number): number {
@@ -13,8 +16,8 @@ export function variableByteIntegerLength(value: number): number {
 export class Writer {
   /** Where the next byte goes; for those who have reserved room and write it themselves. */
   position = 0;
-  buffer: Uint8Array = new Uint8Array(FIRST_CAPACITY);
-  #spare: Uint8Array = new Uint8Array(0);
+  buffer: Uint8Array = NO_BYTES;
+  #spare: Uint8Array = NO_BYTES;
   #start = 0; // of the bytes in the buffer that are not in #chunks yet
   #chunks: Uint8Array[] = [];
   #chunked = 0; // bytes in #chunks

@@ -57,7 +57,7 @@ export async function unlessAborted<Result>(
   work: Result | Promise<Result>,
   dispose: (late: Result) => void = ignore,
 ): Promise<Result> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const { promise, resolve, reject } = Promise.withResolvers<Result>();
   // What heeds the signal is over at once; what does not is not waited for.
   const abort = () => {
     const over = Promise.resolve(work).then(dispose, ignore);
@@ -65,8 +65,9 @@ export async function unlessAborted<Result>(
   };
   if (signal.aborted) abort();
   else signal.addEventListener("abort", abort);
+  Promise.resolve(work).then(resolve, reject);
   try {
-    const result = await Promise.race([work, aborted]);
+    const result = await promise;
     signal.throwIfAborted();
     return result;
   } finally {

@@ -1,6 +1,6 @@
 import type { Transport } from "./transport.ts";
 
-const SMALLEST_BUFFER = 4 * 1024;
+const SMALLEST_BUFFER = 1024;
 const LARGEST_BUFFER = 64 * 1024;
 
 /** A Deno stream connection (TCP, TLS, Unix socket) as a transport. */
@@ -20,7 +20,7 @@ export class StreamTransport implements Transport {
       const buffer = room ?? this.#buffer;
       const length = await this.#conn.read(buffer);
       if (length === null || this.#closed) return null;
-      if (length === this.#buffer.length && length < LARGEST_BUFFER) this.#buffer = new Uint8Array(2 * length);
+      if (length === this.#buffer.length && length < LARGEST_BUFFER) this.#buffer = new Uint8Array(4 * length);
       return buffer.subarray(0, length);
     } catch (error) {
       if (this.#closed) return null;
