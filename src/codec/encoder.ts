@@ -54,6 +54,11 @@ export class Encoder {
     return this.#writer.length;
   }
 
+  /** How many of these bytes are in payloads that were not copied. */
+  get borrowed(): number {
+    return this.#writer.borrowed;
+  }
+
   /** Gives the size in bytes of a packet with all that it holds. */
   sizeOf(packet: Packet): number {
     const remainingLength = packet.type === "PUBLISH"

@@ -21,6 +21,7 @@ export class Writer {
   #start = 0; // of the bytes in the buffer that are not in #chunks yet
   #chunks: Uint8Array[] = [];
   #chunked = 0; // bytes in #chunks
+  #borrowed = 0; // of them in payloads that were not copied
   readonly #largePayload: number;
 
   /** Takes from which size in bytes on a payload is not copied but written from where it is. */
@@ -31,6 +32,11 @@ export class Writer {
   /** Bytes collected and not taken. */
   get length(): number {
     return this.#chunked + this.position - this.#start;
+  }
+
+  /** How many of these bytes are in payloads that were not copied. */
+  get borrowed(): number {
+    return this.#borrowed;
   }
 
   /** Makes room for `length` bytes more. */
@@ -116,6 +122,7 @@ export class Writer {
     this.#seal();
     this.#chunks.push(bytes);
     this.#chunked += bytes.length;
+    this.#borrowed += bytes.length;
   }
 
   #seal(): void {
@@ -130,7 +137,11 @@ export class Writer {
     this.#seal();
     const chunks = this.#chunks;
     this.#chunks = [];
-    this.#chunked = this.#start = this.position = 0;
+    this.#chunked =
+      this.#borrowed =
+      this.#start =
+      this.position =
+        0;
     [this.buffer, this.#spare] = [this.#spare, this.buffer];
     return chunks;
   }

@@ -54,6 +54,8 @@ export class Outbound {
   #connected = false;
   /** How many bytes the write buffer takes, as far as is known. */
   #room = ROOM_FOR_ANY;
+  /** Flows of QoS 0 that have waited and were sent, until they are written. */
+  #unwritten: PublishFlow[] = [];
   #limits: Limits;
   #aliases: OutboundTopicAliases | undefined;
   #quota = 0;
@@ -318,8 +320,14 @@ export class Outbound {
       }
       if (!isReleased(flow) && !this.#isWorthSending(flow, now)) continue;
       this.#transmit(flow);
-      if (flow.packet.qos === 0) flow.waiter.settle(new ApplicationMessage(flow.packet));
+      if (flow.packet.qos !== 0) continue;
+      if (this.hasRoom) flow.waiter.settle(new ApplicationMessage(flow.packet));
+      else this.#unwritten.push(flow);
     }
+  }
+
+  #settleWritten(): void {
+    for (const flow of this.#unwritten.splice(0)) flow.waiter.settle(new ApplicationMessage(flow.packet));
   }
 
   /** Checks a message that has waited before it is sent; one that must not be fails. What the broker may know already does not expire. */
@@ -345,6 +353,7 @@ export class Outbound {
   /** Goes on when the write buffer takes more. */
   writable(now: number): void {
     this.#room = ROOM_FOR_ANY;
+    this.#settleWritten();
     this.pump(now);
   }
 
@@ -452,6 +461,7 @@ export class Outbound {
   linkLost(): void {
     if (!this.#connected) return;
     this.#connected = false;
+    this.#settleWritten();
     const flows = this.#identifiers.flows().filter((flow) => flow instanceof PublishFlow);
     // What was to be sent anew and has no identifier yet.
     for (const flow of this.#resend.takeAll()) if (flow.packet.packetId === 0) flows.push(flow);

@@ -89,7 +89,10 @@ export class Connection {
     return !this.#closed && !this.#ending;
   }
 
-  /** Sends a packet with the next write. Gives how many bytes more should be sent; 0 or less: none, until `writable()`. */
+  /**
+   * Sends a packet with the next write. Gives how many bytes more should be sent; 0 or less: none, until `writable()`, by when the packet is
+   * written. Until then its payload must not change, after a number above 0 it may.
+   */
   send(packet: Packet): number {
     this.#encoder.encode(packet);
     this.#traffic.packetsSent++;
@@ -98,7 +101,8 @@ export class Connection {
       this.#writeScheduled = true;
       queueMicrotask(this.#startWriting);
     }
-    const room = HIGH_WATER - this.#encoder.length;
+    const { length, borrowed } = this.#encoder;
+    const room = borrowed > 0 ? Math.min(HIGH_WATER - length, 0) : HIGH_WATER - length;
     // Who was told none waits for `writable()`, even if others are told some meanwhile.
     this.#writable &&= room > 0;
     return room;
@@ -120,7 +124,7 @@ export class Connection {
         this.#relieve();
         if (this.#closed) break;
         this.#listener.written(this.#encoder.length === 0);
-        if (this.#writable) continue;
+        if (this.#writable || this.#encoder.borrowed > 0) continue;
         this.#writable = true;
         this.#listener.writable();
       }
@@ -155,7 +159,7 @@ export class Connection {
 
   /** Waits while so much is unsent that nothing more should be received. */
   async relief(): Promise<void> {
-    while (this.#encoder.length > MOST_UNSENT && !this.#closed) {
+    while (this.#encoder.length - this.#encoder.borrowed > MOST_UNSENT && !this.#closed) {
       this.#relieved ??= Promise.withResolvers();
       await this.#relieved.promise;
     }

@@ -1,6 +1,6 @@
 import { ClientError, messageOf } from "../errors.ts";
 import type { ApplicationMessage } from "../message.ts";
-import type { Packet } from "../packets.ts";
+import type { Packet, PublishPacket } from "../packets.ts";
 import type { PublishFlow } from "../session/flow.ts";
 import type { Session } from "../session/session.ts";
 import type { StoredSession } from "../stored_session.ts";
@@ -142,7 +142,7 @@ export class StoreWriter implements SessionParticipant {
 
   /** Sends a packet when what it depends on is stored. Gives whether more should be sent, as room for any packet or for none. */
   send(packet: Packet): number {
-    this.#held.push(packet);
+    this.#held.push(isUnawaited(packet) ? { ...packet, payload: packet.payload.slice() } : packet);
     if (packet.type === "PUBLISH") this.#heldBytes += packet.payload.length;
     this.#schedule();
     if (this.#room && !this.#isFull) return ROOM_FOR_ANY;
@@ -288,6 +288,11 @@ export class StoreWriter implements SessionParticipant {
     for (const flow of this.#published.splice(0)) this.#listener.revoke(flow, error);
     this.#schedule();
   }
+}
+
+/** Whether the caller of a publish may change its payload as soon as it is handed on, since QoS 0 is over then. */
+function isUnawaited(packet: Packet): packet is PublishPacket {
+  return packet.type === "PUBLISH" && packet.qos === 0;
 }
 
 /**

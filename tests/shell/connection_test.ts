@@ -357,12 +357,32 @@ Deno.test("Connection.send() says no to what is collected while a write is under
   const { connection, told, toldNext } = connect(transport);
   assertEquals(connection.send(puback(1)) > 0, true);
   const first = await transport.next();
-  assertEquals(connection.send(publish(someBytes(HIGH_WATER))) > 0, false);
+  const small = publish(someBytes(1000));
+  while (connection.send(small) > 0);
   first.succeed();
   await toldNext("writable");
   await collect(transport, HIGH_WATER);
   await toldNext("written all");
   assertEquals(told, ["written", "writable", "written all"]);
+});
+
+Deno.test("Connection.send() says no to a payload that it does not copy, and calls writable() when that is written", async () => {
+  const transport = new ManualTransport();
+  const { connection, told, toldNext } = connect(transport);
+  assertEquals(connection.send(publish(someBytes(LARGE_PAYLOAD - 1))) > 0, true);
+  const first = await transport.next();
+  assertEquals(connection.send(publish(someBytes(LARGE_PAYLOAD))) > 0, false);
+  assertEquals(connection.send(puback(1)) > 0, false);
+  first.succeed();
+  await toldNext("written");
+  const header = await transport.next();
+  assertEquals(connection.send(puback(2)) > 0, true);
+  header.succeed();
+  await collect(transport, LARGE_PAYLOAD + 4);
+  await toldNext("writable");
+  assertEquals(told, ["written", "written", "writable"]);
+  await collect(transport, 4);
+  await toldNext("written all");
 });
 
 Deno.test("Connection.send() that said no calls writable(), although a small packet was sent meanwhile", async () => {
