@@ -266,9 +266,9 @@ export class Session {
   /** Sends DISCONNECT; nothing may be sent after it. */
   disconnect(reasonCode: number, properties: Properties): void {
     if (this.#state !== "connected") return;
-    this.#effects.send({ type: "DISCONNECT", reasonCode, properties });
     this.linkLost(undefined);
     this.#state = "closing";
+    this.#effects.send({ type: "DISCONNECT", reasonCode, properties });
   }
 
   /** Tells the broker, if it understands, that it broke the protocol. Gives whether it is told; nothing may be sent after it. */
@@ -485,11 +485,8 @@ export class Session {
     for (const flow of [...pings, ...this.#takeAuthenticating()]) flow.waiter.fail(error);
   }
 
-  /** Forgets the subscriptions to restore, and with `clean` the rest of the session too. */
-  reset(clean: boolean): void {
+  /** Forgets the subscriptions to restore. The rest of the session is over when the broker says that it has none. */
+  forgetSubscriptions(): void {
     this.#requests.reset();
-    if (!clean) return;
-    this.#identifiers.reset();
-    this.#inbound.reset();
   }
 }

@@ -215,7 +215,11 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     this.#error = error;
-    this.#transport.close();
+    try {
+      this.#transport.close();
+    } catch (failure) {
+      this.#error ??= failure;
+    }
     this.#relieve();
     this.#listener.closed();
   }

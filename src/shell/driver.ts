@@ -104,6 +104,10 @@ const FAREWELL = 1;
 /** How long a full queue may lie untouched while calls wait for answers before these are taken to wait for each other, in seconds. */
 const PATIENCE = 0.5;
 
+/** How many bytes messages may take at the most that are read past a full queue, and about how many each takes beside its packet. */
+const MOST_READ_PAST = 64 * 1024 * 1024;
+const MESSAGE_OVERHEAD = 256;
+
 /** Whoever leaves a queue full for longer than this is slow, in seconds; nobody is any more after so many shorter pauses. */
 const SLOW = 0.0005;
 const MANY_SHORT_PAUSES = 100;
@@ -187,7 +191,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     if (this.#state !== "idle") throw new ClientError(ALREADY[this.#state]);
     signal?.throwIfAborted();
     // What was restored from the store meanwhile counts as this session.
-    if (this.#writer === undefined || plan.cleanStart) this.#session.reset(plan.cleanStart);
+    if (this.#writer === undefined || plan.cleanStart) this.#session.forgetSubscriptions();
     if (plan.cleanStart) this.#writer?.forget();
     this.#plan = plan;
     return await this.#begin(signal);
@@ -208,7 +212,8 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     this.#farewell = undefined;
     life.controller.abort();
     await this.#running;
-    if (this.#isClosing()) throw new ClientError(ALREADY.closing);
+    // A listener may have ended it.
+    if (this.#isClosing() || this.#life !== life) throw new ClientError(ALREADY.closing);
     const up = this.#begin(signal, life.wasUp);
     if (wasConnected) this.#listener.disconnected(undefined, true);
     return await up;
@@ -229,6 +234,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   async #linkUp(life: Life, signal: AbortSignal | undefined): Promise<ConnackPacket> {
     const waiter = Promise.withResolvers<ConnackPacket>();
     const abort = () => {
+      if (!this.#connecting.has(waiter)) return; // The link is up.
       if (!life.replaced) return life.controller.abort(signal?.reason);
       this.#connecting.delete(waiter);
       waiter.reject(signal?.reason);
@@ -244,7 +250,11 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   }
 
   disconnect(drain: number, reasonCode: number, properties: Properties): Promise<void> {
-    if (this.#state === "idle") return this.#letGo(new ClientError("The client was disconnected by disconnect()"));
+    if (this.#state === "idle") {
+      const error = new ClientError("The client was disconnected by disconnect()");
+      this.inbox.end(error, true);
+      return this.#letGo(error);
+    }
     if (this.#state !== "closing") this.#closing = this.#close(drain, reasonCode, properties);
     return this.#closing;
   }
@@ -271,6 +281,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   async #sayFarewell(drain: number, reasonCode: number, properties: Properties): Promise<void> {
     const connection = this.#connection;
     if (connection === undefined) return;
+    await undefined; // A listener may have interrupted what is being sent.
     const deadline = now() + drain;
     if (drain > 0 && !this.#publishesSettled) {
       const settled = new Promise<void>((resolve) => this.#onPublishesSettled = resolve);
@@ -383,6 +394,8 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
         waiter.fail(error);
       },
     };
+    // A listener may have aborted it when the packet went out.
+    if (signal.aborted) abort();
   }
 
   // The effects of the session.
@@ -632,6 +645,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       signal.throwIfAborted();
       const attempt = restoring ? retries + 1 : retries;
       if (attempt > 0) await this.#wait(attempt, backoff(attempt, reconnectMaxInterval), signal);
+      signal.throwIfAborted();
       this.#state = "connecting";
       try {
         return await this.#attemptEach(signal);
@@ -646,7 +660,6 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     this.#state = "waiting";
     this.#listener.reconnecting(attempt, seconds);
     await delay(seconds * 1000, { signal });
-    signal.throwIfAborted();
   }
 
   /** Tries the brokers in turn; the last one's error stands for all. */
@@ -707,6 +720,10 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     const credentials = await unlessAborted(signal, credentialsOf(plan, endpoint));
     const packet = connectPacket(plan, credentials, dialect);
     const transport = await unlessAborted(signal, plan.open(endpoint, { signal }), (late) => late.close());
+    if (signal.aborted) {
+      transport.close();
+      throw signal.reason;
+    }
     const connection = new Connection(
       transport,
       { dialect, maximumPacketSize, checkPayloadFormat },
@@ -717,20 +734,23 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     const flow = this.#session.connect(packet, now(), dialect);
     const accepted = this.#promise(flow);
     const { waiter } = flow;
+    let isUp = false;
     flow.waiter = {
       settle: (connack) => {
         this.#listener.answered(connack);
         connection.maximumPacketSize = connack.properties.maximumPacketSize ?? Infinity;
-        if (connack.reasonCode === 0) this.#up(connack, endpoint, dialect);
+        isUp = connack.reasonCode === 0 && !signal.aborted;
+        if (isUp) this.#up(connack, endpoint, dialect);
         waiter.settle(connack);
       },
       fail: (error) => waiter.fail(error),
     };
     this.#linkLost = this.#read(connection, endpoint);
     const connack = await accepted;
-    if (connack.reasonCode === 0) return;
+    if (isUp) return;
     connection.close();
     await this.#linkLost;
+    signal.throwIfAborted();
     throw refusal(endpoint, connack);
   }
 
@@ -785,7 +805,12 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   }
 
   get #readsPastFullQueue(): boolean {
-    return this.#coupled && this.#awaitsAnswers;
+    return this.#coupled && this.#awaitsAnswers && !this.#holdsTooMuch;
+  }
+
+  get #holdsTooMuch(): boolean {
+    const { bytesReceived, packetsReceived } = this.#traffic;
+    return this.inbox.length * (bytesReceived / packetsReceived + MESSAGE_OVERHEAD) > MOST_READ_PAST;
   }
 
   get #awaitsAnswers(): boolean {
@@ -819,12 +844,16 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   /** Looks after a while whether the full queue lies untouched; one timer serves many short pauses. */
   #watchQueue(): ReturnType<typeof setTimeout> {
     const { messagesReceived } = this.#traffic, { length } = this.inbox;
+    const holdsTooMuch = this.#holdsTooMuch;
     return setTimeout(() => {
       this.#patience = undefined;
       const untouched = messagesReceived === this.#traffic.messagesReceived && length === this.inbox.length;
-      if (untouched && this.#awaitsAnswers) this.#coupled = true;
+      if (untouched && this.#awaitsAnswers) {
+        this.#coupled = true;
+        if (holdsTooMuch) this.#connection?.close(stuck(length));
+      }
       this.inbox.wake();
-    }, PATIENCE * 1000);
+    }, (holdsTooMuch ? this.#options.pingTimeout : PATIENCE) * 1000);
   }
 
   /** Sets the timer to what the session waits for; one that is early finds nothing due and is set again. */
@@ -913,6 +942,13 @@ function refusal({ uri }: Endpoint, { returnCode, reasonCode, properties }: Conn
 
 function lost({ uri }: Endpoint, error: unknown): ConnectionLostError {
   return new ConnectionLostError(`The connection to ${uri} broke: ${messageOf(error)}`, { cause: error });
+}
+
+function stuck(messages: number): ConnectionLostError {
+  const message =
+    `${messages} messages wait that nobody takes, and calls wait for answers of the broker behind more of them: ` +
+    "take messages without waiting for calls, or have the broker send fewer (receive_maximum, manual_ack)";
+  return new ConnectionLostError(message, { permanent: true });
 }
 
 function givenUp(error: unknown): ConnectionLostError {

@@ -105,16 +105,17 @@ export class Inbox {
   }
 
   #handle(handler: MessageHandler, message: ApplicationMessage): void {
+    this.#handling = true;
     try {
       const handled = handler(message);
-      if (handled instanceof Promise) this.#wait(handled);
+      if (handled instanceof Promise) return void this.#wait(handled);
     } catch (error) {
       reportError(error);
     }
+    this.#handling = false;
   }
 
   async #wait(handled: Promise<void>): Promise<void> {
-    this.#handling = true;
     try {
       await handled;
     } catch (error) {

@@ -108,7 +108,104 @@ Deno.test("MQTTClient.disconnect() in a listener of packet is sent although more
     if (packet.type === "PUBLISH") void client.disconnect({ drain: 0 });
   });
   await connection.send("32 05 0001 'a' 0001", "30 03 0001 'a'", PINGRESP);
+  await connection.expectEnd("40 02 0001", DISCONNECT);
+});
+
+Deno.test("MQTTClient.disconnect() in a listener of packet settles the call whose packet it was told of", async () => {
+  const calls: Record<string, (client: MQTTClient) => Promise<unknown>> = {
+    PUBLISH: (client) => client.publish("t", "x", { qos: 1 }),
+    SUBSCRIBE: (client) => client.subscribe("t"),
+    UNSUBSCRIBE: (client) => client.unsubscribe("t"),
+    PINGREQ: (client) => client.ping(),
+  };
+  for (const [type, call] of Object.entries(calls)) {
+    await using link = await playLink({ ...QUICK, max_publish_attempts: 1 });
+    const { client, connection } = link;
+    client.addEventListener("packet", ({ detail: { packet } }) => {
+      if (packet.type === type) void client.disconnect({ drain: 0 });
+    });
+    const calling = assertRejects(() => call(client), ClientError);
+    await connection.peer.readPacket();
+    await connection.expectEnd(DISCONNECT);
+    await calling;
+  }
+});
+
+Deno.test("MQTTClient.disconnect() in a listener of packet stops a reconnect() that says farewell", async () => {
+  await using link = await playLink();
+  const { client, connection, broker } = link;
+  let disconnecting: Promise<void> | undefined;
+  client.addEventListener("packet", ({ detail: { packet } }) => {
+    if (packet.type === "DISCONNECT") disconnecting = client.disconnect();
+  });
+  const reconnecting = assertRejects(() => client.reconnect(), ClientError, "disconnecting");
   await connection.expectEnd(DISCONNECT);
+  await reconnecting;
+  await disconnecting;
+  assertEquals([client.connected, broker.peer.connectionCount], [false, 1]);
+});
+
+Deno.test("MQTTClient.publish() in a listener of packet waits for the next connection where it is told of DISCONNECT", async () => {
+  await using link = await playLink();
+  const { client, connection, broker } = link;
+  client.addEventListener("packet", ({ detail: { packet } }) => {
+    if (packet.type === "DISCONNECT") void client.publish("t", "x");
+  }, { once: true });
+  const reconnecting = client.reconnect();
+  await connection.expectEnd(DISCONNECT);
+  const next = await broker.welcome();
+  await next.expect("30 04 0001 't' 'x'");
+  await reconnecting;
+});
+
+Deno.test("MQTTClient heeds a signal that a listener of packet aborts when the packet of the call goes out", async () => {
+  const calls: Record<string, (client: MQTTClient, signal: AbortSignal) => Promise<unknown>> = {
+    PUBLISH: (client, signal) => client.publish("t", "x", { qos: 1, signal }),
+    SUBSCRIBE: (client, signal) => client.subscribe("t", 0, { signal }),
+    UNSUBSCRIBE: (client, signal) => client.unsubscribe("t", { signal }),
+    PINGREQ: (client, signal) => client.ping({ signal }),
+  };
+  await using link = await playLink();
+  const { client } = link;
+  for (const [type, call] of Object.entries(calls)) {
+    const controller = new AbortController(), reason = new RangeError("aborted");
+    client.addEventListener("packet", ({ detail: { packet } }) => {
+      if (packet.type === type) controller.abort(reason);
+    });
+    await assertRejects(() => call(client, controller.signal), RangeError, "aborted");
+  }
+});
+
+Deno.test("MQTTClient.connect() does not heed a signal that a listener of connect aborts: the connection is up", async () => {
+  await using broker = await playBroker();
+  await using client = new MQTTClient({ config: QUICK });
+  const controller = new AbortController();
+  client.addEventListener("connect", () => controller.abort());
+  const [connection] = await Promise.all([
+    broker.welcome(),
+    client.connect(broker.uri, { signal: controller.signal }),
+  ]);
+  await client.publish("t", "x");
+  await connection.expect("30 04 0001 't' 'x'");
+});
+
+Deno.test("MQTTClient.connect() rejects where a listener of packet aborts it when CONNACK has come", async () => {
+  await using broker = await playBroker();
+  const client = new MQTTClient({ config: QUICK });
+  const events = recordEvents(client);
+  const controller = new AbortController();
+  client.addEventListener("packet", ({ detail: { packet } }) => {
+    if (packet.type === "CONNACK") controller.abort(new RangeError("aborted"));
+  });
+  const connecting = assertRejects(
+    () => client.connect(broker.uri, { signal: controller.signal }),
+    RangeError,
+    "aborted",
+  );
+  const connection = await broker.welcome();
+  await connection.expectEnd();
+  await connecting;
+  assertEquals([client.connected, events], [false, []]);
 });
 
 Deno.test("MQTTClient tells of packets in the order of the wire, also of those that a listener sends", async () => {

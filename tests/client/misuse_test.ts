@@ -42,6 +42,13 @@ Deno.test("MQTTClient.disconnect() before connect() does nothing", async () => {
   await assertRefused(client, /call connect\(\) first/);
 });
 
+Deno.test("MQTTClient.disconnect() ends the iterators of a client that never had a connection", async () => {
+  const client = new MQTTClient();
+  const ends = [client[Symbol.asyncIterator]().next(), client.messages("#").next()];
+  await client.disconnect();
+  for (const end of ends) assertEquals(await end, { done: true, value: undefined });
+});
+
 Deno.test("MQTTClient refuses every call after disconnect(), and says what to do", async () => {
   await using link = await playLink();
   const { client, connection } = link;

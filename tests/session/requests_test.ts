@@ -270,17 +270,15 @@ Deno.test("Session restores the subscription options and the properties (MQTT 5.
   assertEquals([restored.subscriptions, restored.properties], [packet.subscriptions, packet.properties]);
 });
 
-Deno.test("Session.reset() forgets the subscriptions to restore", () => {
-  for (const clean of [true, false]) {
-    using it = new Recorder();
-    it.connect();
-    it.subscribe("a");
-    answerAll(it);
-    it.lose();
-    it.session.reset(clean);
-    it.connect(false);
-    assertEquals(it.take(), []);
-  }
+Deno.test("Session.forgetSubscriptions() forgets the subscriptions to restore", () => {
+  using it = new Recorder();
+  it.connect();
+  it.subscribe("a");
+  answerAll(it);
+  it.lose();
+  it.session.forgetSubscriptions();
+  it.connect(false);
+  assertEquals(it.take(), []);
 });
 
 // Subscription identifiers (MQTT 5.0, §3.8.2.1.2).

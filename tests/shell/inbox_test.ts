@@ -158,6 +158,24 @@ Deno.test("Inbox.handler set while another's promise is pending gets the next me
   assertEquals([slow.texts, texts], [["1"], ["2"]]);
 });
 
+Deno.test("Inbox.handler that a handler replaces gets the next message when that one is done, promise or not", async () => {
+  for (const isSlow of [false, true]) {
+    const inbox = new Inbox(10, new Subscriptions());
+    deliver(inbox, "t", "1", "2", "3");
+    const log: string[] = [];
+    const rest = (message: ApplicationMessage) => void log.push(message.text());
+    const first = (message: ApplicationMessage) => {
+      log.push(`first ${message.text()}`);
+      inbox.handler = rest;
+      if (isSlow) return Promise.resolve().then(() => void log.push("first done"));
+      log.push("first done");
+    };
+    inbox.handler = first;
+    for (let round = 0; round < 10; round++) await undefined;
+    assertEquals(log, ["first 1", "first done", "2", "3"]);
+  }
+});
+
 Deno.test("Inbox reports what a handler throws, and goes on", async () => {
   const inbox = newInbox(10);
   const texts: string[] = [];
