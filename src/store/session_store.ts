@@ -25,7 +25,7 @@ export interface SessionChanges {
   /** Subscriptions that the broker has granted. */
   subscribed: readonly StoredSubscription[];
   /** The Packet Identifier that was given out last; `undefined`: no other than before. */
-  lastPacketId?: number;
+  lastPacketId?: number | undefined;
 }
 
 /** The session of one client in a store, open for that client alone. */
@@ -71,7 +71,7 @@ export interface SessionStore {
    * Whether a transaction is under way: what a client does now is stored when the transaction is committed, by way of its
    * {@linkcode SessionParticipant}, and not to be written otherwise. Absent where a store has no transactions.
    */
-  readonly inTransaction?: boolean;
+  readonly inTransaction?: boolean | undefined;
 
   /**
    * Opens the session of a client, for it alone.

@@ -18,7 +18,7 @@ export interface SqliteSessionStoreOptions {
    *
    * @default {"full"}
    */
-  synchronous?: "full" | "normal";
+  synchronous?: "full" | "normal" | undefined;
 }
 
 /** The open file. */
