@@ -362,17 +362,18 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   }
 
   /**
-   * Makes a client with the configuration in a YAML file, as {@linkcode loadConfig} reads it.
+   * Makes a client with the configuration in a YAML file, as {@linkcode loadConfig} reads it; of a subclass when called on that.
    *
    * @param path the file; a URL must be a `file:` URL
    * @param options what else the client is made with
    * @throws {ConfigError} If the file cannot be read or is not a valid configuration; the message names all its faults.
    * @throws {TypeError} If the path is none, or the client identifier cannot be sent.
    */
-  static async fromConfigFile(
+  static async fromConfigFile<Client extends MQTTClient>(
+    this: new (options: MQTTClientOptions) => Client,
     path: string | URL,
     options: Omit<MQTTClientOptions, "config"> = {},
-  ): Promise<MQTTClient> {
+  ): Promise<Client> {
     return new this({ ...options, config: await loadConfig(path) });
   }
 
