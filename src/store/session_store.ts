@@ -30,12 +30,13 @@ export interface SessionChanges {
 
 /** The session of one client in a store, open for that client alone. */
 export interface OpenedSession {
-  /** Gives what is stored; an empty session if there is nothing. */
+  /** Gives what is stored; an empty session if there is nothing. Whoever reads it does not change its payloads and properties. */
   read(): StoredSession | Promise<StoredSession>;
 
   /**
    * Stores changes: all of them, or none if it throws. What depends on them is held until it has returned or resolved. It is called for one
-   * batch at a time; the arrays are the callee's own, the payloads are not.
+   * batch at a time. The arrays are the callee's own. Payloads and properties are the application's, which may change them as soon as its
+   * publish has settled, by `disconnect()` for instance: a store that keeps them in memory keeps copies.
    *
    * @throws {ClientError} If they cannot be stored; what is new among them is then not sent.
    */
