@@ -477,7 +477,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * A session store keeps the publishes that reject so; the next {@linkcode connect} goes on with them.
    *
    * @throws {RangeError} If `drain` is negative, the reason code not one that a client may give, or `sessionExpiryInterval` one that it may not.
-   * @throws {TypeError} If a property cannot be sent.
+   * @throws {TypeError} If `drain` is no number, or a property cannot be sent.
    * @see MQTT 3.1.1, §3.14; MQTT 5.0, §3.14
    */
   disconnect(options: DisconnectOptions = {}): Promise<void> {
@@ -562,7 +562,8 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @throws {TypeError} If the topic is no topic name, the message neither bytes nor a string, or a property cannot be sent.
    * @throws {RangeError} If the QoS is not 0, 1 or 2, or the message is longer than a packet can be, 256 MiB.
    * @throws {ClientError} If the client is not connected or ends first, the broker cannot take the message (MQTT 5.0), the message expires
-   * before it is sent (MQTT 5.0), the offline queue is full, or the connection breaks `max_publish_attempts` times on it.
+   * before it is sent (MQTT 5.0), the offline queue is full, the session store cannot store it, or the connection breaks
+   * `max_publish_attempts` times on it.
    * @throws {RejectedError} If the broker rejects it (MQTT 5.0).
    * @throws The signal's reason, if it aborts.
    * @see MQTT 3.1.1, §3.3, §4.3; MQTT 5.0, §3.3, §4.3
@@ -745,7 +746,8 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @param topic where the responder listens, as for {@linkcode publish}
    * @param message bytes, which are not copied and must not change before the promise settles, or a string, sent as UTF-8
    * @throws {DOMException} `TimeoutError` If no response comes in time.
-   * @throws {TypeError} If the topic or the response topic is no topic name, or the message neither bytes nor a string.
+   * @throws {TypeError} If the topic or the response topic is no topic name, the message neither bytes nor a string, `timeout` no number, or a
+   * property cannot be sent.
    * @throws {RangeError} If the QoS is not 0, 1 or 2, `timeout` is negative, or the message is longer than a packet can be.
    * @throws {ClientError} If the client is not connected or ends first, no response topic is named in MQTT 3.1.1, or the request cannot be published.
    * @throws {RejectedError} If the broker rejects the request or the subscription to the response topic.
