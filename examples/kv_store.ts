@@ -124,7 +124,7 @@ class KvSession implements OpenedSession {
       const bytes = payload.slice(piece * PIECE_BYTES, (piece + 1) * PIECE_BYTES);
       await batch.set(this.#key("payloads", rest.id, piece), bytes, bytes.length);
     }
-    const head = { ...rest, pieces };
+    const head = { ...structuredClone(rest), pieces }; // the properties are the application's
     this.#heads.set(rest.id, head);
     await batch.set(this.#key("publishes", rest.id), head);
   }

@@ -30,24 +30,24 @@ export interface MQTTClientOptions {
    *
    * @default {"hbmqtt/" and 16 random letters and digits}
    */
-  clientId?: string;
+  clientId?: string | undefined;
   /** The configuration: the documented keys. */
-  config?: ClientConfig;
+  config?: ClientConfig | undefined;
   /** Asked for user name and password before every attempt, so that a token can be fresh; it beats the URI and the configuration. */
-  credentials?: () => Credentials | Promise<Credentials>;
+  credentials?: (() => Credentials | Promise<Credentials>) | undefined;
   /** Opens connections in the place of this package's own transports: through a proxy, a tunnel, or a pipe in a test. */
-  transport?: OpenTransport;
+  transport?: OpenTransport | undefined;
   /**
    * Where the session is kept: publishes that are not settled, QoS 2 messages that were received, and subscriptions, so that they survive
    * the process. It is that of the Client Identifier, so give one: a generated one is another each time. It beats `store` in the configuration.
    * By default the session is kept in memory.
    */
-  store?: SessionStore;
+  store?: SessionStore | undefined;
   /**
    * Answers what the broker asks in the course of an enhanced authentication (MQTT 5.0), by the `authentication_method` of the configuration.
    * What it throws ends the attempt to connect.
    */
-  onAuth?: AuthHandler;
+  onAuth?: AuthHandler | undefined;
 }
 
 /** How to connect; each option wins over the key of the configuration that means the same. */
@@ -57,25 +57,25 @@ export interface ConnectOptions {
    *
    * @default {cleansession of the configuration, which is true by default}
    */
-  cleanSession?: boolean;
+  cleanSession?: boolean | undefined;
   /** A file of certificates of authorities to trust beside those that Deno trusts, in PEM; for `mqtts` and `wss`. */
-  caFile?: string;
+  caFile?: string | undefined;
   /** A folder of such files. */
-  caPath?: string;
+  caPath?: string | undefined;
   /** Such certificates as text. */
-  caData?: string;
+  caData?: string | undefined;
   /** Headers for the request that opens a WebSocket; a function is asked before every attempt. */
-  extraHeaders?: ExtraHeaders;
+  extraHeaders?: ExtraHeaders | undefined;
   /** Gives up connecting, with the signal's reason. Once the connection is up the signal does nothing. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How to reconnect. */
 export interface ReconnectOptions {
   /** Whether the broker starts a new session, from now on. By default as `connect()` was told. */
-  cleanSession?: boolean;
+  cleanSession?: boolean | undefined;
   /** Gives up reconnecting, with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How to disconnect. */
@@ -85,37 +85,37 @@ export interface DisconnectOptions {
    *
    * @default {5}
    */
-  drain?: number;
+  drain?: number | undefined;
   /**
    * The reason code that the broker is told (MQTT 5.0): 0, 4 to have the will published, or another that a client may give.
    *
    * @default {0}
    */
-  reasonCode?: number;
+  reasonCode?: number | undefined;
   /** Properties of DISCONNECT (MQTT 5.0). `sessionExpiryInterval` takes the place of `session_expiry_interval`, unless that is 0 or absent. */
-  properties?: Properties;
+  properties?: Properties | undefined;
 }
 
 /** A signal to cease waiting with. */
 export interface SignalOptions {
   /** Ceases to wait: the promise rejects with the signal's reason. What was sent by then stays sent. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How to publish. */
 export interface PublishOptions extends SignalOptions {
   /** The Quality of Service. By default that of the topic in the configuration (`topics`), else `default_qos`. */
-  qos?: QoS;
+  qos?: QoS | undefined;
   /** Whether the broker keeps the message for future subscribers. By default that of the topic in the configuration, else `default_retain`. */
-  retain?: boolean;
+  retain?: boolean | undefined;
   /** Properties of the message (MQTT 5.0). */
-  properties?: Properties;
+  properties?: Properties | undefined;
 }
 
 /** How to subscribe or unsubscribe. */
 export interface SubscribeOptions extends SignalOptions {
   /** Properties of the packet (MQTT 5.0). */
-  properties?: Properties;
+  properties?: Properties | undefined;
 }
 
 /** A subscription to ask for; the short form is `[filter, qos]`. */
@@ -127,25 +127,25 @@ export interface Subscription {
    *
    * @default {0}
    */
-  qos?: QoS;
+  qos?: QoS | undefined;
   /**
    * Not to receive what this client publishes (MQTT 5.0).
    *
    * @default {false}
    */
-  noLocal?: boolean;
+  noLocal?: boolean | undefined;
   /**
    * To receive the retain flag as it was published (MQTT 5.0).
    *
    * @default {false}
    */
-  retainAsPublished?: boolean;
+  retainAsPublished?: boolean | undefined;
   /**
    * Retained messages: 0 sent at each subscribe, 1 only for a new subscription, 2 never (MQTT 5.0).
    *
    * @default {0}
    */
-  retainHandling?: 0 | 1 | 2;
+  retainHandling?: 0 | 1 | 2 | undefined;
 }
 
 /** How to receive by an iterator of its own. */
@@ -155,9 +155,9 @@ export interface MessagesOptions {
    *
    * @default {max_queued_messages of the configuration}
    */
-  limit?: number;
+  limit?: number | undefined;
   /** Ends the iterator, which throws the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How to request. */
@@ -166,14 +166,14 @@ export interface RequestOptions extends SignalOptions {
    * How long to wait for the response, in seconds, 0 or more; by default without end. It counts from the call, whatever the request has to
    * wait for.
    */
-  timeout?: number;
+  timeout?: number | undefined;
   /** The Quality of Service of the request. By default that of the topic in the configuration (`topics`), else `default_qos`. */
-  qos?: QoS;
+  qos?: QoS | undefined;
   /**
    * Properties of the request (MQTT 5.0). `responseTopic` is where the response is to come, by default a topic of the client's own, and
    * has to be given in MQTT 3.1.1; `correlationData` is what tells it apart, 16 random bytes by default.
    */
-  properties?: Properties;
+  properties?: Properties | undefined;
 }
 
 /** How to respond. */
@@ -183,17 +183,17 @@ export interface RespondOptions extends SignalOptions {
    *
    * @default {2}
    */
-  qos?: QoS;
+  qos?: QoS | undefined;
   /**
    * How many requests are handled at a time, 1 or more.
    *
    * @default {1}
    */
-  concurrency?: number;
+  concurrency?: number | undefined;
   /** Where to respond to a request that does not say it, as none does in MQTT 3.1.1. By default there is no response to such a one. */
-  responseTopic?: string | ((request: ApplicationMessage) => string | undefined);
+  responseTopic?: (string | ((request: ApplicationMessage) => string | undefined)) | undefined;
   /** Properties of SUBSCRIBE (MQTT 5.0). */
-  properties?: Properties;
+  properties?: Properties | undefined;
 }
 
 /** What the broker answered to the last CONNECT. */
@@ -362,17 +362,18 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   }
 
   /**
-   * Makes a client with the configuration in a YAML file, as {@linkcode loadConfig} reads it.
+   * Makes a client with the configuration in a YAML file, as {@linkcode loadConfig} reads it; of a subclass when called on that.
    *
    * @param path the file; a URL must be a `file:` URL
    * @param options what else the client is made with
    * @throws {ConfigError} If the file cannot be read or is not a valid configuration; the message names all its faults.
    * @throws {TypeError} If the path is none, or the client identifier cannot be sent.
    */
-  static async fromConfigFile(
+  static async fromConfigFile<Client extends MQTTClient>(
+    this: new (options: MQTTClientOptions) => Client,
     path: string | URL,
     options: Omit<MQTTClientOptions, "config"> = {},
-  ): Promise<MQTTClient> {
+  ): Promise<Client> {
     return new this({ ...options, config: await loadConfig(path) });
   }
 
@@ -476,7 +477,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * A session store keeps the publishes that reject so; the next {@linkcode connect} goes on with them.
    *
    * @throws {RangeError} If `drain` is negative, the reason code not one that a client may give, or `sessionExpiryInterval` one that it may not.
-   * @throws {TypeError} If a property cannot be sent.
+   * @throws {TypeError} If `drain` is no number, or a property cannot be sent.
    * @see MQTT 3.1.1, §3.14; MQTT 5.0, §3.14
    */
   disconnect(options: DisconnectOptions = {}): Promise<void> {
@@ -561,7 +562,8 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @throws {TypeError} If the topic is no topic name, the message neither bytes nor a string, or a property cannot be sent.
    * @throws {RangeError} If the QoS is not 0, 1 or 2, or the message is longer than a packet can be, 256 MiB.
    * @throws {ClientError} If the client is not connected or ends first, the broker cannot take the message (MQTT 5.0), the message expires
-   * before it is sent (MQTT 5.0), the offline queue is full, or the connection breaks `max_publish_attempts` times on it.
+   * before it is sent (MQTT 5.0), the offline queue is full, the session store cannot store it, or the connection breaks
+   * `max_publish_attempts` times on it.
    * @throws {RejectedError} If the broker rejects it (MQTT 5.0).
    * @throws The signal's reason, if it aborts.
    * @see MQTT 3.1.1, §3.3, §4.3; MQTT 5.0, §3.3, §4.3
@@ -744,7 +746,8 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @param topic where the responder listens, as for {@linkcode publish}
    * @param message bytes, which are not copied and must not change before the promise settles, or a string, sent as UTF-8
    * @throws {DOMException} `TimeoutError` If no response comes in time.
-   * @throws {TypeError} If the topic or the response topic is no topic name, or the message neither bytes nor a string.
+   * @throws {TypeError} If the topic or the response topic is no topic name, the message neither bytes nor a string, `timeout` no number, or a
+   * property cannot be sent.
    * @throws {RangeError} If the QoS is not 0, 1 or 2, `timeout` is negative, or the message is longer than a packet can be.
    * @throws {ClientError} If the client is not connected or ends first, no response topic is named in MQTT 3.1.1, or the request cannot be published.
    * @throws {RejectedError} If the broker rejects the request or the subscription to the response topic.

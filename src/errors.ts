@@ -5,13 +5,13 @@
  */
 export interface ConnectErrorOptions extends ErrorOptions {
   /** The return code of a 3.1.1 CONNACK, 1…5. */
-  returnCode?: number;
+  returnCode?: number | undefined;
   /** The reason code (MQTT 5.0); for 3.1.1 the one that means the same as the return code. */
-  reasonCode?: number;
+  reasonCode?: number | undefined;
   /** Whether trying again cannot help. */
-  permanent?: boolean;
+  permanent?: boolean | undefined;
   /** Another broker to use (MQTT 5.0). */
-  serverReference?: string;
+  serverReference?: string | undefined;
 }
 
 /** The base of every error that the client throws on purpose, never thrown itself; wrong arguments are `TypeError` and `RangeError`. */
@@ -52,11 +52,11 @@ export class ConnectError extends ClientError {
 /** What the broker said when it ended the connection (MQTT 5.0), beside the message. */
 export interface ConnectionLostErrorOptions extends ErrorOptions {
   /** The reason code of its DISCONNECT, breach of the protocol or refusal. */
-  reasonCode?: number;
+  reasonCode?: number | undefined;
   /** Another broker to use. */
-  serverReference?: string;
+  serverReference?: string | undefined;
   /** Whether connecting again cannot help. */
-  permanent?: boolean;
+  permanent?: boolean | undefined;
 }
 
 /** Says that the link broke and will not come back: `auto_reconnect` is off, or the retries are used up. `cause` is what broke it. */

@@ -35,9 +35,10 @@ export class ApplicationMessage {
   }
 
   /**
-   * The content. It is not copied: a received one shares its buffer with the other messages of the same read
-   * (64 KiB at most, a larger payload has a buffer of its own), so keep `payload.slice()` if a few small messages
-   * are to be kept for long; a published one is the caller's own buffer.
+   * The content. It is not copied: a received one shares its buffer with the other messages of the same read, so keep
+   * `payload.slice()` if a few small messages are to be kept for long. A read is 64 KiB at most, but of a WebSocket one of its
+   * messages, and of a transport of the application's what that gives; a message that came in several has a buffer of its own.
+   * A published one is the caller's own buffer.
    */
   get payload(): Uint8Array {
     return this.publishPacket.payload;

@@ -7,61 +7,61 @@ import { stringFault, topicFault } from "./topic.ts";
  */
 export interface Properties {
   /** 0: the payload is bytes, 1: it is UTF-8. PUBLISH, will. */
-  payloadFormatIndicator?: 0 | 1;
+  payloadFormatIndicator?: 0 | 1 | undefined;
   /** Seconds, 0…4,294,967,295. PUBLISH, will. */
-  messageExpiryInterval?: number;
+  messageExpiryInterval?: number | undefined;
   /** The kind of content, a MIME type for instance. PUBLISH, will. */
-  contentType?: string;
+  contentType?: string | undefined;
   /** The topic to answer to. PUBLISH, will. */
-  responseTopic?: string;
+  responseTopic?: string | undefined;
   /** What ties an answer to its request. PUBLISH, will. */
-  correlationData?: Uint8Array;
+  correlationData?: Uint8Array | undefined;
   /** 1…268,435,455. SUBSCRIBE. */
-  subscriptionIdentifier?: number;
+  subscriptionIdentifier?: number | undefined;
   /** The identifiers of the subscriptions that a received message matches, each 1…268,435,455. PUBLISH. */
-  subscriptionIdentifiers?: number[];
+  subscriptionIdentifiers?: number[] | undefined;
   /** Seconds, 0…4,294,967,295; 0: the session ends with the connection, 4,294,967,295: it never does. CONNECT, CONNACK, DISCONNECT. */
-  sessionExpiryInterval?: number;
+  sessionExpiryInterval?: number | undefined;
   /** The client identifier that the broker chose. CONNACK. */
-  assignedClientIdentifier?: string;
+  assignedClientIdentifier?: string | undefined;
   /** Seconds, 0…65,535: the Keep Alive that the broker demands. CONNACK. */
-  serverKeepAlive?: number;
+  serverKeepAlive?: number | undefined;
   /** The name of the authentication method. CONNECT, CONNACK, AUTH. */
-  authenticationMethod?: string;
+  authenticationMethod?: string | undefined;
   /** What the authentication method exchanges. CONNECT, CONNACK, AUTH. */
-  authenticationData?: Uint8Array;
+  authenticationData?: Uint8Array | undefined;
   /** 0 or 1: whether the broker may put a reason into its answers. CONNECT. */
-  requestProblemInformation?: 0 | 1;
+  requestProblemInformation?: 0 | 1 | undefined;
   /** Seconds, 0…4,294,967,295: from the loss of the connection to the publication of the will. Will. */
-  willDelayInterval?: number;
+  willDelayInterval?: number | undefined;
   /** 0 or 1: whether the broker is asked for response information. CONNECT. */
-  requestResponseInformation?: 0 | 1;
+  requestResponseInformation?: 0 | 1 | undefined;
   /** The start of response topics, as the broker suggests it. CONNACK. */
-  responseInformation?: string;
+  responseInformation?: string | undefined;
   /** Another broker to use. CONNACK, DISCONNECT. */
-  serverReference?: string;
+  serverReference?: string | undefined;
   /** What happened, in words. All answers and DISCONNECT. */
-  reasonString?: string;
+  reasonString?: string | undefined;
   /** How many QoS 1 and 2 messages the sender of this property takes at a time, 1…65,535. CONNECT, CONNACK. */
-  receiveMaximum?: number;
+  receiveMaximum?: number | undefined;
   /** The highest topic alias that the sender of this property accepts, 0…65,535; 0: none. CONNECT, CONNACK. */
-  topicAliasMaximum?: number;
+  topicAliasMaximum?: number | undefined;
   /** A number that stands for the topic, 1…65,535. PUBLISH. */
-  topicAlias?: number;
+  topicAlias?: number | undefined;
   /** The highest QoS that the broker supports. CONNACK. */
-  maximumQos?: 0 | 1;
+  maximumQos?: 0 | 1 | undefined;
   /** 0 or 1: whether the broker supports retained messages. CONNACK. */
-  retainAvailable?: 0 | 1;
+  retainAvailable?: 0 | 1 | undefined;
   /** Pairs of name and value, in order, names may repeat. Every packet that has properties. */
-  userProperties?: [string, string][];
+  userProperties?: [string, string][] | undefined;
   /** The largest packet that the sender of this property accepts, in bytes, 1…4,294,967,295. CONNECT, CONNACK. */
-  maximumPacketSize?: number;
+  maximumPacketSize?: number | undefined;
   /** 0 or 1: whether the broker supports wildcards in filters. CONNACK. */
-  wildcardSubscriptionAvailable?: 0 | 1;
+  wildcardSubscriptionAvailable?: 0 | 1 | undefined;
   /** 0 or 1: whether the broker supports subscription identifiers. CONNACK. */
-  subscriptionIdentifiersAvailable?: 0 | 1;
+  subscriptionIdentifiersAvailable?: 0 | 1 | undefined;
   /** 0 or 1: whether the broker supports shared subscriptions. CONNACK. */
-  sharedSubscriptionAvailable?: 0 | 1;
+  sharedSubscriptionAvailable?: 0 | 1 | undefined;
 }
 
 /** The properties of a packet that has none. */
@@ -156,7 +156,8 @@ type Row = typeof PROPERTIES[number];
 type OfTable = {
   [R in Row as R["name"]]: R extends { repeats: true } ? Values[R["kind"]][] : Values[R["kind"]];
 };
-type Agreement = [OfTable, Required<Properties>] extends [Required<Properties>, OfTable] ? readonly Property[] : never;
+type Given = { [Name in keyof Properties]-?: Exclude<Properties[Name], undefined> };
+type Agreement = [OfTable, Given] extends [Given, OfTable] ? readonly Property[] : never;
 const TABLE: Agreement = PROPERTIES;
 
 const BY_OWNER: ReadonlyMap<string, readonly Property[]> = new Map(

@@ -29,7 +29,7 @@ export interface StoredPublish extends StoredPublishProgress {
   /** Its properties; empty on 3.1.1. */
   properties: Properties;
   /** When it is no longer of use, in milliseconds since 1970-01-01 UTC; `undefined`: never. */
-  expiresAt?: number;
+  expiresAt?: number | undefined;
 }
 
 /** A subscription that the broker has granted. */

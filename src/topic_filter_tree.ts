@@ -25,7 +25,17 @@ export class TopicFilterTree<Value> {
   }
 
   remove(topicFilter: string, value: Value): void {
-    remove(this.#root, levelsOf(topicFilter), 0, value);
+    const levels = levelsOf(topicFilter);
+    const path = [this.#root];
+    for (const [depth, level] of levels.entries()) {
+      const child = path[depth].children.get(level);
+      if (child === undefined) return;
+      path.push(child);
+    }
+    path[levels.length].values.delete(value);
+    for (let depth = levels.length; depth > 0 && path[depth].isEmpty; depth--) {
+      path[depth - 1].children.delete(levels[depth - 1]);
+    }
   }
 
   clear(): void {
@@ -35,37 +45,44 @@ export class TopicFilterTree<Value> {
   /** Gives the values of the filters that match a topic name. */
   match(topic: string): Value[] {
     const found: Value[] = [];
-    collect(this.#root, topic.split("/"), 0, found);
-    return found;
+    const levels = topic.split("/");
+    const branches: Branch<Value>[] = [];
+    let node = this.#root, depth = 0;
+    for (;;) {
+      const { children, values } = node;
+      const isEnd = depth === levels.length;
+      const takesWildcards = depth > 0 || !levels[0].startsWith("$"); // [MQTT-4.7.2-1]
+      const rest = takesWildcards ? children.get("#") : undefined;
+      if (rest !== undefined) addAll(found, rest.values);
+      if (isEnd) addAll(found, values);
+      const same = isEnd ? undefined : children.get(levels[depth]);
+      const any = isEnd || !takesWildcards ? undefined : children.get("+");
+      depth++;
+      if (same !== undefined && any !== undefined) branches.push({ node: any, depth });
+      const next = same ?? any;
+      if (next !== undefined) {
+        node = next;
+        continue;
+      }
+      const branch = branches.pop();
+      if (branch === undefined) return found;
+      ({ node, depth } = branch);
+    }
   }
+}
+
+/** Where else the search is to go on. */
+interface Branch<Value> {
+  readonly node: Node<Value>;
+  /** How many levels of the topic lead there. */
+  readonly depth: number;
+}
+
+/** By a loop, which is quicker than to spread a set. */
+function addAll<Value>(found: Value[], values: Iterable<Value>): void {
+  for (const value of values) found.push(value);
 }
 
 function levelsOf(topicFilter: string): string[] {
   return filterOfShare(topicFilter).split("/");
-}
-
-function remove<Value>(node: Node<Value>, levels: readonly string[], depth: number, value: Value): void {
-  if (depth === levels.length) {
-    node.values.delete(value);
-    return;
-  }
-  const child = node.children.get(levels[depth]);
-  if (child === undefined) return;
-  remove(child, levels, depth + 1, value);
-  if (child.isEmpty) node.children.delete(levels[depth]);
-}
-
-function collect<Value>(node: Node<Value>, levels: readonly string[], depth: number, found: Value[]): void {
-  const { children } = node;
-  const takesWildcards = depth > 0 || !levels[0].startsWith("$"); // [MQTT-4.7.2-1]
-  const rest = takesWildcards ? children.get("#") : undefined;
-  if (rest !== undefined) found.push(...rest.values);
-  if (depth === levels.length) {
-    found.push(...node.values);
-    return;
-  }
-  const same = children.get(levels[depth]);
-  if (same !== undefined) collect(same, levels, depth + 1, found);
-  const any = takesWildcards ? children.get("+") : undefined;
-  if (any !== undefined) collect(any, levels, depth + 1, found);
 }

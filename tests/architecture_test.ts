@@ -12,11 +12,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   shell: ["transport", "store", "observe", "codec", "session", "vocabulary"],
   client: ["shell", "transport", "store", "config", "observe", "codec", "session", "vocabulary"],
   mod: ["client", "shell", "transport", "store", "config", "observe", "codec", "session", "vocabulary"],
-  cli: ["mod"],
 };
 
 const WITHOUT_PACKAGES = ["vocabulary", "codec", "session"];
-const WITH_DENO = ["transport", "store", "config", "cli"];
+const WITH_DENO = ["transport", "store", "config"];
 const YAML_READER = "src/config/yaml.ts";
 
 const WAITING = ["Promise", "setTimeout", "setInterval", "setImmediate", "queueMicrotask"];
@@ -55,7 +54,7 @@ const BAD: readonly [id: string, path: string, source: string, expected: string]
   ["imports", "src/shell/a.ts", `export * from "../config/config.ts";`, "1: shell imports config"],
   ["imports", "src/shell/a.ts", `await import("../client.ts");`, "1: shell imports client"],
   ["imports", "src/shell/a.ts", "await import(name);", "1: shell imports something that only running it tells"],
-  ["imports", "src/cli/a.ts", `import "../client.ts";`, "1: cli imports client"],
+  ["imports", "src/client.ts", `import "../mod.ts";`, "1: client imports mod"],
   ["imports", "src/new/a.ts", "", "1: no room for this file"],
   ["imports", "src/shell/a.ts", `import "../../tests/helpers/pipe.ts";`, "1: shell imports tests/helpers/pipe.ts"],
   ["imports", "src/config/config.ts", `import { parse } from "@std/yaml";`, `1: only ${YAML_READER} imports @std/yaml`],
@@ -83,7 +82,6 @@ const GOOD: readonly [path: string, source: string][] = [
   ["src/shell/a.ts", `import { delay } from "@std/async"; async function f() { let x = Date.now(); await delay(x); }`],
   ["src/client.ts", `import { D } from "./shell/driver.ts"; import type { C } from "./config/config.ts";`],
   ["src/config/yaml.ts", `import { parse } from "@std/yaml"; Deno.readTextFileSync("x");`],
-  ["src/cli/pub.ts", `import { MQTTClient } from "../../mod.ts"; import { a } from "./args.ts"; Deno.args;`],
   ["mod.ts", `export { MQTTClient } from "./src/client.ts"; export type { A } from "./src/message.ts";`],
 ];
 

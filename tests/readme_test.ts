@@ -56,6 +56,16 @@ async function run(
   }
 }
 
+Deno.test("Every relative link of README.md leads to something that is published", async () => {
+  const readme = await Deno.readTextFile(join(ROOT, "README.md"));
+  const { publish } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
+  const included: string[] = publish.include;
+  const links = [...readme.matchAll(/\]\(([^)#\s]+)/g)].map(([, link]) => link).filter((link) => !URL.canParse(link));
+  for (const link of links) await Deno.stat(join(ROOT, link));
+  const outside = links.filter((link) => !included.some((path) => link === path || link.startsWith(`${path}/`)));
+  assertEquals([links.length > 5, outside], [true, []]);
+});
+
 const SUCCESS: Deno.CommandStatus = { success: true, code: 0, signal: null };
 
 Deno.test("The first example of README.md passes the type checks, and does what it says", async () => {

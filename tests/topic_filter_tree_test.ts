@@ -45,3 +45,14 @@ Deno.test("TopicFilterTree.remove() takes one value out and leaves the others", 
   tree.clear();
   assertEquals(tree.match("a"), []);
 });
+
+Deno.test("TopicFilterTree takes filters of as many levels as there can be", () => {
+  const tree = new TopicFilterTree<number>();
+  const topic = "/".repeat(65_535), any = "+/".repeat(32_767) + "#";
+  tree.add(topic, 1);
+  tree.add(any, 2);
+  assertEquals(tree.match(topic).sort(), [1, 2]);
+  tree.remove(topic, 1);
+  tree.remove(any, 2);
+  assertEquals(tree.match(topic), []);
+});

@@ -86,8 +86,9 @@ export class Writer {
     this.position += length;
   }
 
-  /** Writes a UTF-8 Encoded String; `length` is its length in bytes where that is known. */
-  string(text: string, length: number = utf8Length(text)): void {
+  /** Writes a UTF-8 Encoded String. */
+  string(text: string): void {
+    const length = utf8Length(text);
     this.reserve(2 + length);
     this.u16(length);
     const buffer = this.buffer;

@@ -188,7 +188,7 @@ function unfit(path: Path, value: unknown, reason: string, secret?: boolean): Fa
 }
 
 /** Writes a path as one would in code, but for quotes around the keys: `topics./test.qos`, `uri[1]`. */
-export function formatPath(path: Path): string {
+function formatPath(path: Path): string {
   if (path.length === 0) return "configuration";
   return path.map((part) => typeof part === "number" ? `[${part}]` : `.${formatKey(part)}`).join("").replace(/^\./, "");
 }

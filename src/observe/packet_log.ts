@@ -16,7 +16,7 @@ const SHOWN = 64;
  * console.log(line); // hbmqtt/0123456789abcdef -out-> PINGREQ(ts=2026-01-31 12:00:00.000)
  * ```
  *
- * @param clientId the client identifier to begin with
+ * @param clientId the client identifier to begin with; in quotes, as other texts are, if something in it has to be escaped
  * @param direction `"out"` for a packet that was sent, `"in"` for one that was received
  * @param packet the packet, as the `packet` event carries it
  */
@@ -26,7 +26,12 @@ export function formatPacket(clientId: string, direction: "in" | "out", packet: 
   const shown = Object.entries(fields)
     .filter(([, value]) => value !== undefined && !isEmptyObject(value))
     .map(([name, value]) => `, ${name}=${SECRETS.has(name) ? MASK : format(value)}`);
-  return `${clientId} ${direction === "out" ? "-out->" : "<-in--"} ${type}(ts=${ts}${shown.join("")})`;
+  return `${formatClientId(clientId)} ${direction === "out" ? "-out->" : "<-in--"} ${type}(ts=${ts}${shown.join("")})`;
+}
+
+/** Gives an identifier as it is, or in quotes if something in it has to be escaped. */
+function formatClientId(clientId: string): string {
+  return escape(clientId) === `"${clientId}"` ? clientId : quote(clientId);
 }
 
 function isEmptyObject(value: unknown): boolean {

@@ -52,7 +52,7 @@ export class PublishFlow implements Flow<ApplicationMessage> {
   /** What answers that; from then on the message itself is not sent again. */
   pubrelPacket: PubrelPacket | undefined;
   state: PublishState = "queued";
-  /** The order of the first sending. */
+  /** The order of the first sending in the session that the broker has; 0 before. */
   order = 0;
   /** The order of the packet that waits for its answer, PUBLISH or PUBREL. */
   sequence = 0;

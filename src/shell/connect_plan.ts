@@ -9,11 +9,11 @@ import type { OpenTransport } from "../transport/transport.ts";
 /** What the client logs in with. */
 export interface Credentials {
   /** The user name; may be empty. */
-  username?: string;
+  username?: string | undefined;
   /** The password; a string is sent as UTF-8. */
-  password?: string | Uint8Array;
+  password?: string | Uint8Array | undefined;
   /** What the authentication method says first (MQTT 5.0), where it is new for every attempt; it beats the configuration's. */
-  authenticationData?: Uint8Array;
+  authenticationData?: Uint8Array | undefined;
 }
 
 /** How to connect, kept for reconnections. Durations are in seconds. */

@@ -6,9 +6,9 @@ import type { Route } from "./inbox.ts";
 /** A response with properties of its own. */
 export interface Answer {
   /** The content, empty by default; a string is sent as UTF-8. */
-  payload?: Uint8Array | string;
+  payload?: Uint8Array | string | undefined;
   /** Properties of the response (MQTT 5.0); the correlation data is always that of the request. */
-  properties?: Properties;
+  properties?: Properties | undefined;
 }
 
 /** What a request handler may give: the content of the response, which is empty for nothing. */

@@ -1,5 +1,6 @@
 import { ClientError } from "../errors.ts";
 import type { OpenedSession, SessionChanges, SessionStore } from "./session_store.ts";
+import { NO_PROPERTIES, type Properties } from "../properties.ts";
 import type { StoredPublish, StoredSession, StoredSubscription } from "../stored_session.ts";
 
 /**
@@ -65,7 +66,10 @@ class MemorySession {
     const { publishes, received, subscriptions } = this.#parts;
     for (const part of changes.forgotten) this.#parts[part].clear();
     for (const id of changes.removed) publishes.delete(id);
-    for (const publish of changes.added) publishes.set(publish.id, { ...publish });
+    for (const publish of changes.added) {
+      const payload = new Uint8Array(publish.payload), properties = copyOf(publish.properties);
+      publishes.set(publish.id, { ...publish, payload, properties });
+    }
     for (const progress of changes.updated) {
       const publish = publishes.get(progress.id);
       if (publish !== undefined) Object.assign(publish, progress);
@@ -76,8 +80,18 @@ class MemorySession {
     for (const subscription of changes.subscribed) {
       const { topicFilter } = subscription.request;
       subscriptions.delete(topicFilter); // so that it comes after the others of its group
-      subscriptions.set(topicFilter, subscription);
+      subscriptions.set(topicFilter, { ...subscription, properties: copyOf(subscription.properties) });
     }
     this.#lastPacketId = changes.lastPacketId ?? this.#lastPacketId;
   }
+}
+
+/** Of bytes it copies no more than they are, of a larger buffer too. */
+function copyOf(properties: Properties): Properties {
+  if (properties === NO_PROPERTIES) return properties;
+  const copy: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(properties)) {
+    copy[name] = value instanceof Uint8Array ? new Uint8Array(value) : structuredClone(value);
+  }
+  return copy;
 }

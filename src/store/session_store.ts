@@ -25,17 +25,18 @@ export interface SessionChanges {
   /** Subscriptions that the broker has granted. */
   subscribed: readonly StoredSubscription[];
   /** The Packet Identifier that was given out last; `undefined`: no other than before. */
-  lastPacketId?: number;
+  lastPacketId?: number | undefined;
 }
 
 /** The session of one client in a store, open for that client alone. */
 export interface OpenedSession {
-  /** Gives what is stored; an empty session if there is nothing. */
+  /** Gives what is stored; an empty session if there is nothing. Whoever reads it does not change its payloads and properties. */
   read(): StoredSession | Promise<StoredSession>;
 
   /**
    * Stores changes: all of them, or none if it throws. What depends on them is held until it has returned or resolved. It is called for one
-   * batch at a time; the arrays are the callee's own, the payloads are not.
+   * batch at a time. The arrays are the callee's own. Payloads and properties are the application's, which may change them as soon as its
+   * publish has settled, by `disconnect()` for instance: a store that keeps them in memory keeps copies.
    *
    * @throws {ClientError} If they cannot be stored; what is new among them is then not sent.
    */
@@ -71,7 +72,7 @@ export interface SessionStore {
    * Whether a transaction is under way: what a client does now is stored when the transaction is committed, by way of its
    * {@linkcode SessionParticipant}, and not to be written otherwise. Absent where a store has no transactions.
    */
-  readonly inTransaction?: boolean;
+  readonly inTransaction?: boolean | undefined;
 
   /**
    * Opens the session of a client, for it alone.

@@ -18,7 +18,7 @@ export interface SqliteSessionStoreOptions {
    *
    * @default {"full"}
    */
-  synchronous?: "full" | "normal";
+  synchronous?: "full" | "normal" | undefined;
 }
 
 /** The open file. */
@@ -155,6 +155,7 @@ export class SqliteSessionStore implements SessionStore, Disposable {
     try {
       result = work();
       if (isPromise(result)) {
+        if (result instanceof Promise) result.catch(() => {}); // Nobody else gets it.
         throw new TypeError(
           "The work of a transaction must not return a promise: what it waits for would come too late",
         );

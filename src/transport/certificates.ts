@@ -3,15 +3,15 @@ import { ConfigError, ConnectError, messageOf } from "../errors.ts";
 /** Where certificates are. Texts are PEM, paths are those of PEM files. */
 export interface CertificateSources {
   /** A file of certificates of authorities. */
-  caFile?: string;
+  caFile?: string | undefined;
   /** A folder of such files. */
-  caPath?: string;
+  caPath?: string | undefined;
   /** Certificates of authorities as text. */
-  caData?: string;
+  caData?: string | undefined;
   /** The client's certificate, and those between it and the authority's. */
-  certFile?: string;
+  certFile?: string | undefined;
   /** The private key of the client's certificate, not encrypted. */
-  keyFile?: string;
+  keyFile?: string | undefined;
 }
 
 /** Certificates as Deno takes them. */

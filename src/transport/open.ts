@@ -13,7 +13,7 @@ export type ExtraHeaders = HeadersInit | (() => HeadersInit | Promise<HeadersIni
 /** What connections are opened with; each scheme takes what concerns it. */
 export interface OpenerOptions extends CertificateSources {
   /** For `ws` and `wss`. */
-  extraHeaders?: ExtraHeaders;
+  extraHeaders?: ExtraHeaders | undefined;
   /** For `mqtts` and `wss`: whether the certificate has to be valid for the host's name. */
   checkHostname: boolean;
   /** For `mqtts`: the protocols to offer by ALPN. */

@@ -34,7 +34,7 @@ export interface Transport {
    * Says that nothing more will be written, and goes on reading. It spares the peer a reset where bytes from it are still unread
    * when the connection closes; a transport that cannot do it leaves it out.
    */
-  closeWrite?(): Promise<void>;
+  closeWrite?: (() => Promise<void>) | undefined;
 }
 
 /** What a connection is opened with. */

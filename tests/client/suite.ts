@@ -597,7 +597,7 @@ function recordTypes(client: MQTTClient): string[] {
 }
 
 /** Gives bytes that differ at every place and for every seed. */
-export function patterned(length: number, seed: number): Uint8Array {
+function patterned(length: number, seed: number): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let i = 0, x = seed + 1; i < length; i++) {
     x = (Math.imul(x, 1_103_515_245) + 12_345) >>> 0;

@@ -147,7 +147,8 @@ for (const owner of Object.keys(FRAMES)) {
       const once = idByte(row.id) + row.bytes;
       const data = frame(owner, bytes(companions(owner, row.id) + once + once));
       if (row.repeats && Array.isArray(row.value)) {
-        assertEquals(propertiesIn(decode(data, MQTT_5_0)[0], owner)[row.name], [...row.value, ...row.value]);
+        const twice: unknown = [...row.value, ...row.value];
+        assertEquals(propertiesIn(decode(data, MQTT_5_0)[0], owner)[row.name], twice);
       } else {
         const error = errorOf([data], MQTT_5_0);
         assertEquals(error.reasonCode, 0x82, row.name);

@@ -318,7 +318,12 @@ Deno.test("MQTTClient.fromConfigFile() makes a client with the configuration and
 });
 
 Deno.test("MQTTClient.fromConfigFile() makes a client of the class that it is called on", async () => {
-  class OwnClient extends MQTTClient {}
+  class OwnClient extends MQTTClient {
+    own(): boolean {
+      return true;
+    }
+  }
   await using folder = await temporaryFolder();
-  assertInstanceOf(await OwnClient.fromConfigFile(await folder.write("client.yaml", "{}")), OwnClient);
+  const client: OwnClient = await OwnClient.fromConfigFile(await folder.write("client.yaml", "{}"));
+  assertEquals(client.own(), true);
 });

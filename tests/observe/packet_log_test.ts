@@ -145,8 +145,15 @@ Deno.test("formatPacket() writes nothing that ends the line or that a terminal o
     { ...publish(""), properties: { userProperties: [[hostile, hostile]] } },
   ];
   for (const packet of packets) {
-    const line = formatPacket(ID, "in", packet);
+    const line = formatPacket(hostile, "in", packet);
     assert(!/[\p{Cc}\p{Zl}\p{Zp}]/u.test(line), JSON.stringify(line));
   }
   assertMatch(fields(packets[0]), /topic="a\\r\\n\\u001b\[2J\\u007f\\u0085\\u009b2J\\u2028\\u2029b"/);
+});
+
+Deno.test("formatPacket() puts identifiers in quotes only where something in them has to be escaped", () => {
+  const shown = (clientId: string) => formatPacket(clientId, "out", { type: "PINGREQ" }).split(" -out->")[0];
+  for (const clientId of ["", "sensor 7/é", "x".repeat(100)]) assertEquals(shown(clientId), clientId);
+  assertEquals(shown('a"b'), '"a\\"b"');
+  assertEquals(shown("\n".repeat(100)), `"${"\\n".repeat(64)}"… (100 characters)`);
 });

@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { ClientError } from "../../src/errors.ts";
 import type { Properties } from "../../src/properties.ts";
 import type { OpenedSession, SessionChanges, SessionStore } from "../../src/store/session_store.ts";
@@ -244,6 +245,26 @@ export function sessionStoreContract(name: string, make: () => Promise<TestedSto
     await using _second = await open(store, "client");
     await first.opened.close(); // does nothing
     await assertRejects(async () => await store.open("client"), ClientError, "is open already");
+  });
+
+  test("keeps what was written when the application uses its buffers again", async ({ store, reopen }) => {
+    await using session = await open(store, "client");
+    const payload = Buffer.from("payload"), correlationData = Buffer.from("data").subarray(1);
+    const userProperties: [string, string][] = [["a", "b"]];
+    const added = [publish(1, { payload, properties: { correlationData, userProperties } })];
+    const subscribed = [subscription("a", 1, { properties: { userProperties } })];
+    await session.opened.write(changes({ added, subscribed }));
+    payload.fill(0);
+    correlationData.fill(0);
+    userProperties[0][1] = "c";
+    await session.opened.write(changes({ updated: [{ id: 1, packetId: 7, state: "released", sequence: 9 }] }));
+    await session.opened.close();
+    for (const stored of [await readAll(store, "client"), await readAll(await reopen(), "client")]) {
+      const [{ payload, properties }] = stored.publishes;
+      const bytes = [payload, properties.correlationData].map((bytes) => new TextDecoder().decode(bytes));
+      assertEquals([...bytes, properties.userProperties], ["payload", "ata", [["a", "b"]]]);
+      assertEquals(stored.subscriptions[0].properties, { userProperties: [["a", "b"]] });
+    }
   });
 
   test("gives what later changes leave as it was", async ({ store }) => {

@@ -166,13 +166,13 @@ test("rolls everything back when COMMIT fails", (stage) => {
   assertEquals(stage.stored(), NOTHING);
 });
 
-test("refuses work that waits", (stage) => {
+test("refuses work that waits, whose failure ends nothing else", (stage) => {
   const { store, log } = stage;
   const error = assertThrows(
     () =>
       store.transaction(() => {
         stage.insert("tea");
-        return Promise.resolve();
+        return Promise.reject(new Error("too late"));
       }),
     TypeError,
     "must not return a promise",
