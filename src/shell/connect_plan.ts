@@ -4,7 +4,7 @@ import type { ConnectPacket, WillPacket } from "../packets.ts";
 import { NO_PROPERTIES, type Properties } from "../properties.ts";
 import { binaryFault, stringFault } from "../topic.ts";
 import type { Endpoint } from "../transport/endpoint.ts";
-import type { OpenTransport } from "../transport/transport.ts";
+import type { OpenTransport, Transport } from "../transport/transport.ts";
 
 /** What the client logs in with. */
 export interface Credentials {
@@ -97,4 +97,21 @@ function credentialsFault({ username, password, authenticationData }: Credential
     const fault = isBinary ? binaryFault(authenticationData) : "it must be a Uint8Array";
     if (fault !== undefined) return `authenticationData: ${fault}`;
   }
+}
+
+/**
+ * Opens the connection of an attempt.
+ *
+ * @throws {ConnectError} If what opens it, which may be the application's, gives no transport.
+ */
+export async function openTransport(plan: ConnectPlan, endpoint: Endpoint, signal: AbortSignal): Promise<Transport> {
+  const transport: unknown = await plan.open(endpoint, { signal });
+  if (isTransport(transport)) return transport;
+  const message = `Cannot connect to ${endpoint.uri}: transport() must give an object with read(), write() and close()`;
+  throw new ConnectError(message, { permanent: true });
+}
+
+function isTransport(value: unknown): value is Transport {
+  const { read, write, close }: Partial<Transport> = value ?? {};
+  return [read, write, close].every((method) => typeof method === "function");
 }

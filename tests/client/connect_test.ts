@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
-import { ClientError, ConnectError, MQTTClient, ProtocolError } from "../../mod.ts";
+import { ClientError, ConnectError, MQTTClient, type MQTTClientOptions, ProtocolError } from "../../mod.ts";
 import { createPipe } from "../helpers/pipe.ts";
 import { startFaultProxy } from "../helpers/fault_proxy.ts";
 import {
@@ -178,6 +178,55 @@ Deno.test("MQTTClient.connect() rejects with the error of a transport of the use
   const client = new MQTTClient({ transport: () => Promise.reject(cause), config: { auto_reconnect: false } });
   const error = await assertRejects(() => client.connect("mqtt://broker"), ConnectError, "no tunnel");
   assertStrictEquals(error.cause, cause);
+});
+
+// What a transport of the user's own may give that is none.
+const NO_TRANSPORTS: readonly unknown[] = [
+  undefined,
+  null,
+  5,
+  {},
+  { read: never, write: never },
+  { read: never, close() {} },
+];
+
+Deno.test("MQTTClient.connect() rejects at once when a transport of the user's own gives none", async () => {
+  for (const none of NO_TRANSPORTS) {
+    for (const transport of [() => none, () => Promise.resolve(none)]) {
+      const client = new MQTTClient({ transport, config: THREE_ATTEMPTS } as unknown as MQTTClientOptions);
+      const events = recordEvents(client);
+      const error = await assertRejects(
+        () => client.connect("mqtt://broker"),
+        ConnectError,
+        "read(), write() and close()",
+      );
+      assertEquals([error.permanent, events], [true, []]);
+      await client.disconnect();
+    }
+  }
+});
+
+Deno.test("MQTTClient.connect() that was aborted rejects when a late transport is none, or cannot be closed", async () => {
+  const failing = { read: never, write: never, close: () => Promise.reject(new Error("closed")) };
+  const throwing = {
+    ...failing,
+    close() {
+      throw new Error("closed");
+    },
+  };
+  for (const late of [undefined, failing, throwing]) {
+    const controller = new AbortController();
+    const opened = Promise.withResolvers<unknown>();
+    const transport = () => {
+      controller.abort(new RangeError("enough"));
+      return opened.promise;
+    };
+    const client = new MQTTClient({ transport } as unknown as MQTTClientOptions);
+    const connecting = client.connect("mqtt://broker", { signal: controller.signal });
+    opened.resolve(late);
+    await assertRejects(() => connecting, RangeError, "enough");
+    await client.disconnect();
+  }
 });
 
 /** Ways to be on the way to a connection. */
