@@ -98,6 +98,11 @@ const ADVICE: readonly Advice[] = [
     pattern: /browser tells programs no reason/,
     advice: () => "check the URI, and look into the browser's console",
   },
+  {
+    pattern: /Requires net access to "[\d[]/,
+    advice: () => "this address is not allowed to the program: check --allow-net and --deny-net",
+    permanent: true,
+  },
   { pattern: /lookup address|dns error/, advice: ({ hostname }) => `check the host name "${hostname}"` },
   { pattern: /refused|tcp connect error/, advice: () => "check that the broker runs, and its host and port" },
   { pattern: /No such file/, advice: () => "check that the broker runs, and the path of its socket" },
