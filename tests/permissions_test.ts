@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import type { ClientConfig, ConnectOptions } from "../mod.ts";
 import { brokerTest } from "./helpers/brokers.ts";
 import { bundle } from "./helpers/bundle.ts";
@@ -168,5 +168,9 @@ brokerTest(
   async ({ uris }) => {
     const path = uris.unix.slice("unix:".length);
     await leastPrivilege({ uri: uris.unix, needed: [`read=${path}`, `write=${path}`, `net=unix:${path}`] });
+    const args = [`unix:${relative(Deno.cwd(), path)}`, "{}", "{}"];
+    const refused = await run(client, [], ...args);
+    const flags = /run with (.*)$/m.exec(refused.printed)?.[1].split(" ") ?? [];
+    assertEquals((await run(client, flags, ...args)).printed, "hello\n", "a relative path takes what the error names");
   },
 );
