@@ -451,7 +451,9 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   #credentialsFor(endpoint: Endpoint): Credentials | Promise<Credentials> {
     if (this.#credentials !== undefined) return this.#credentials();
     const { username, password } = this.#config;
-    return { username: endpoint.username ?? username, password: endpoint.password ?? password };
+    const user = endpoint.username ?? username;
+    const isOfOther = username !== undefined && username !== user;
+    return { username: user, password: endpoint.password ?? (isOfOther ? undefined : password) };
   }
 
   /**

@@ -1,5 +1,13 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
-import { ClientError, ConnectError, MQTTClient, type MQTTClientOptions, ProtocolError } from "../../mod.ts";
+import {
+  type ClientConfig,
+  ClientError,
+  ConnectError,
+  MQTTClient,
+  type MQTTClientOptions,
+  ProtocolError,
+} from "../../mod.ts";
+import { bytes, hex } from "../codec/bytes.ts";
 import { createPipe } from "../helpers/pipe.ts";
 import { startFaultProxy } from "../helpers/fault_proxy.ts";
 import {
@@ -61,6 +69,31 @@ Deno.test("MQTTClient sends the same CONNECT again when it reconnects, with its 
   const [third] = await Promise.all([broker.welcome(), client.reconnect(), second.expectEnd(DISCONNECT)]);
   assertEquals(third.connect, first.connect);
   await Promise.all([client.disconnect(), third.expectEnd(DISCONNECT)]);
+});
+
+// User and password in the URI, those of the configuration, and what is sent.
+const LOGINS: readonly [userInfo: string, config: ClientConfig, sent: string][] = [
+  ["", { username: "bob", password: "b" }, "0003 'bob' 0001 'b'"],
+  ["", { username: "", password: "" }, "0000 0000"],
+  ["alice:a@", { username: "bob", password: "b" }, "0005 'alice' 0001 'a'"],
+  ["alice:@", { password: "b" }, "0005 'alice' 0000"],
+  ["alice:@", { username: "alice", password: "b" }, "0005 'alice' 0000"],
+  ["alice@", { password: "b" }, "0005 'alice' 0001 'b'"],
+  ["alice@", { username: "alice", password: "b" }, "0005 'alice' 0001 'b'"],
+  ["alice@", { username: "bob", password: "b" }, "0005 'alice'"],
+  ["alice@", { username: "", password: "b" }, "0005 'alice'"],
+  [":a@", { username: "bob", password: "b" }, "0003 'bob' 0001 'a'"],
+];
+
+Deno.test("MQTTClient.connect() sends the password of the configuration for no other user than its own", async () => {
+  for (const [userInfo, config, sent] of LOGINS) {
+    await using broker = await playBroker();
+    const client = new MQTTClient({ clientId: "id", config: { ...QUICK, ...config } });
+    const uri = broker.uri.replace("//", `//${userInfo}`);
+    const [connection] = await Promise.all([broker.welcome(), client.connect(uri)]);
+    assertEquals(hex(connection.connect.slice(16)), hex(bytes(sent)), userInfo);
+    await Promise.all([client.disconnect(), connection.expectEnd(DISCONNECT)]);
+  }
 });
 
 Deno.test("MQTTClient.connect() goes on after a refusal that a retry can cure", async () => {
