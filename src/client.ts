@@ -218,7 +218,7 @@ export interface ConnectEventDetail {
 
 /** `detail` of the event `disconnect`. */
 export interface DisconnectEventDetail {
-  /** What broke the link; `undefined` after `disconnect()`. */
+  /** What broke the link; `undefined` after `disconnect()`, and after `reconnect()` on a link that was up. */
   error: unknown;
   /** The reason code of the broker's DISCONNECT, of its breach of the protocol or of its refusal to restore the connection, if that was it. */
   reasonCode: number | undefined;
@@ -409,6 +409,8 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @returns the return code of CONNACK, 0
    * @throws {ConnectError} If no attempt succeeds: `returnCode` is the broker's, `cause` what went wrong; a `TimeoutError` there
    * when it took longer than `connect_timeout`.
+   * @throws {ConfigError} If a file of certificates or a key cannot be used, or the scheme cannot do what the configuration asks for
+   * (`check_hostname: false` with `wss`).
    * @throws {ClientError} If the client is connected or connecting, which it stays; or if there is no URI.
    * @throws {TypeError} If the URI is malformed, or `cleanSession` neither true nor false.
    * @throws The signal's reason, if it aborts.
@@ -452,7 +454,9 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   #credentialsFor(endpoint: Endpoint): Credentials | Promise<Credentials> {
     if (this.#credentials !== undefined) return this.#credentials();
     const { username, password } = this.#config;
-    return { username: endpoint.username ?? username, password: endpoint.password ?? password };
+    const user = endpoint.username ?? username;
+    const isOfOther = username !== undefined && username !== user;
+    return { username: user, password: endpoint.password ?? (isOfOther ? undefined : password) };
   }
 
   /**
@@ -461,6 +465,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @returns the return code of CONNACK, 0
    * @throws {ClientError} If `connect()` was never called, or `disconnect()` is under way.
    * @throws {ConnectError} If no attempt succeeds.
+   * @throws {ConfigError} As {@linkcode connect} does.
    * @throws {TypeError} If `cleanSession` is neither true nor false.
    * @throws The signal's reason, if it aborts; the client has ended then.
    */

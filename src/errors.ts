@@ -4,9 +4,12 @@
  * The fields that carry a code of the protocol are numbers as they were on the wire.
  */
 export interface ConnectErrorOptions extends ErrorOptions {
-  /** The return code of a 3.1.1 CONNACK, 1…5. */
+  /** The return code of CONNACK as it was on the wire: 1…5 in 3.1.1, 0x80…0xFF in 5.0. */
   returnCode?: number | undefined;
-  /** The reason code (MQTT 5.0); for 3.1.1 the one that means the same as the return code. */
+  /**
+   * The reason code (MQTT 5.0): of CONNACK, for 3.1.1 the one that means the same as the return code; or the one that names how the broker
+   * broke the protocol.
+   */
   reasonCode?: number | undefined;
   /** Whether trying again cannot help. */
   permanent?: boolean | undefined;
@@ -30,9 +33,12 @@ export class ClientError extends MQTTError {
 export class ConnectError extends ClientError {
   /** The name of the class. */
   override name = "ConnectError";
-  /** The return code of the CONNACK that refused the connection, 1…5 for 3.1.1; `undefined` when no CONNACK came. */
+  /** The return code of the CONNACK that refused the connection, 1…5 in 3.1.1, 0x80…0xFF in 5.0; `undefined` when none did. */
   readonly returnCode: number | undefined;
-  /** The reason code (MQTT 5.0) that the refusal has or corresponds to, 0x80…0xFF; `undefined` when no CONNACK came. */
+  /**
+   * The reason code (MQTT 5.0) that the refusal has or corresponds to, or that names how the broker broke the protocol, 0x80…0xFF;
+   * `undefined` when it did neither.
+   */
   readonly reasonCode: number | undefined;
   /** Whether the same attempt, made again, would fail again: bad credentials, a bad certificate, a denied permission, … */
   readonly permanent: boolean;
@@ -59,7 +65,10 @@ export interface ConnectionLostErrorOptions extends ErrorOptions {
   permanent?: boolean | undefined;
 }
 
-/** Says that the link broke and will not come back: `auto_reconnect` is off, or the retries are used up. `cause` is what broke it. */
+/**
+ * Says that the link broke; `cause` is what broke it. A call that rejects with it does so because the link will not come back:
+ * `auto_reconnect` is off, the retries are used up, or none can help. The event `disconnect` may have it while the client reconnects.
+ */
 export class ConnectionLostError extends ClientError {
   /** The name of the class. */
   override name = "ConnectionLostError";

@@ -29,7 +29,12 @@ function isLowSurrogate(unit: number): boolean {
 /** Says why a string cannot be sent as a UTF-8 Encoded String (§1.5.3), `undefined` when it can. */
 export function stringFault(text: string): string | undefined {
   if (text.includes("\0")) return "U+0000 is not allowed"; // [MQTT-1.5.3-2]
-  const length = utf8Length(text);
+  return binaryFault(text);
+}
+
+/** Says why bytes, or a string as UTF-8, cannot be sent as Binary Data (MQTT 5.0, §1.5.6), `undefined` when they can. */
+export function binaryFault(data: Uint8Array | string): string | undefined {
+  const length = typeof data === "string" ? utf8Length(data) : data.length;
   if (length < 0) return "it holds a lone surrogate, which UTF-8 cannot express"; // [MQTT-1.5.3-1]
   if (length > MAXIMUM_LENGTH) return `it is ${length} bytes long, ${MAXIMUM_LENGTH} are allowed`;
 }

@@ -1,5 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
-import { join } from "node:path";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { join, relative } from "node:path";
 import type { ClientConfig, ConnectOptions } from "../mod.ts";
 import { brokerTest } from "./helpers/brokers.ts";
 import { bundle } from "./helpers/bundle.ts";
@@ -89,6 +89,24 @@ Deno.test("mod.ts loads without any permission, asks for none, and does not look
   assertEquals(await run(without, []), { printed: "23\n", asked: [] });
 });
 
+Deno.test("MQTTClient.connect() tells that the address of a host is denied, and does not try again", async () => {
+  const script = join(folder, "denied.js");
+  await Deno.writeTextFile(
+    script,
+    `
+    const { MQTTClient } = await import("./mod.js");
+    const client = new MQTTClient();
+    client.addEventListener("reconnecting", () => console.log("again"));
+    await client.connect(Deno.args[0]).catch(({ permanent, message }) => console.log(permanent, message));
+  `,
+  );
+  const says = /^true Cannot connect to .*"(127\.0\.0\.1|\[::1\]):1".*check --allow-net and --deny-net\n$/;
+  await Promise.all(["mqtt", "mqtts", "ws", "wss"].map(async (scheme) => {
+    const { printed } = await run(script, ["--allow-net", "--deny-net=127.0.0.1,[::1]"], `${scheme}://localhost:1`);
+    assertMatch(printed, says);
+  }));
+});
+
 brokerTest("MQTTClient over mqtt and ws takes --allow-net=HOST:PORT and nothing else", {
   listeners: ["mqtt", "ws"],
 }, async ({ ports, uris }) => {
@@ -150,5 +168,9 @@ brokerTest(
   async ({ uris }) => {
     const path = uris.unix.slice("unix:".length);
     await leastPrivilege({ uri: uris.unix, needed: [`read=${path}`, `write=${path}`, `net=unix:${path}`] });
+    const args = [`unix:${relative(Deno.cwd(), path)}`, "{}", "{}"];
+    const refused = await run(client, [], ...args);
+    const flags = /run with (.*)$/m.exec(refused.printed)?.[1].split(" ") ?? [];
+    assertEquals((await run(client, flags, ...args)).printed, "hello\n", "a relative path takes what the error names");
   },
 );

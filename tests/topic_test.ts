@@ -1,6 +1,14 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { filterOfShare, matchTopic, stringFault, topicFault, topicFilterFault, utf8Length } from "../src/topic.ts";
+import {
+  binaryFault,
+  filterOfShare,
+  matchTopic,
+  stringFault,
+  topicFault,
+  topicFilterFault,
+  utf8Length,
+} from "../src/topic.ts";
 
 // matchTopic
 
@@ -249,6 +257,16 @@ Deno.test("stringFault() says what cannot be a UTF-8 Encoded String (§1.5.3)", 
   assertEquals(stringFault("a\0"), "U+0000 is not allowed");
   assertEquals(stringFault("\ud83d"), "it holds a lone surrogate, which UTF-8 cannot express");
   assertEquals(stringFault("x".repeat(65_536)), "it is 65536 bytes long, 65535 are allowed");
+});
+
+Deno.test("binaryFault() says what cannot be Binary Data (§1.5.6)", () => {
+  for (const good of ["", "a\0", "x".repeat(65_535), new Uint8Array(65_535)]) {
+    assertEquals(binaryFault(good), undefined);
+  }
+  assertEquals(binaryFault("\ud83d"), "it holds a lone surrogate, which UTF-8 cannot express");
+  for (const long of ["é".repeat(32_768), new Uint8Array(65_536)]) {
+    assertEquals(binaryFault(long), "it is 65536 bytes long, 65535 are allowed");
+  }
 });
 
 Deno.test("utf8Length() gives the length that TextEncoder makes", () => {

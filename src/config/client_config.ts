@@ -22,7 +22,7 @@ export interface ClientConfig {
   client_id?: string | undefined;
   /** The user name; one in the URI wins. */
   username?: string | undefined;
-  /** The password; one in the URI wins. At most 65535 bytes. */
+  /** The password; one in the URI wins. It is not sent for another user than `username`. At most 65535 bytes. */
   password?: string | Uint8Array | undefined;
   /**
    * The version of the protocol: 4 is MQTT 3.1.1, 5 is MQTT 5.0, "auto" is 5.0 where the broker knows it and 3.1.1

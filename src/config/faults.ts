@@ -1,4 +1,4 @@
-import { stringFault, topicFault, utf8Length } from "../topic.ts";
+import { binaryFault, stringFault, topicFault, utf8Length } from "../topic.ts";
 import {
   allowedBy,
   type BytesField,
@@ -24,7 +24,6 @@ export interface Fault {
   readonly found?: string;
 }
 
-const LONGEST_BYTES = 65_535;
 const LONGEST_PROTOCOL_NAME = 255;
 const LONGEST_QUOTE = 64;
 
@@ -140,14 +139,8 @@ function* bytesFaults(field: BytesField, value: unknown, path: Path): Generator<
     yield misfit(path, value, allowedBy(field), field.secret);
     return;
   }
-  const reason = bytesFault(value);
+  const reason = binaryFault(value);
   if (reason !== undefined) yield unfit(path, value, reason, field.secret);
-}
-
-function bytesFault(value: Uint8Array | string): string | undefined {
-  const length = typeof value === "string" ? utf8Length(value) : value.length;
-  if (length < 0) return "it holds a lone surrogate, which UTF-8 cannot express";
-  if (length > LONGEST_BYTES) return `it is ${length} bytes long, ${LONGEST_BYTES} are allowed`;
 }
 
 function* pairsFaults(field: PairsField, value: unknown, path: Path): Generator<Fault> {

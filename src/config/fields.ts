@@ -176,7 +176,7 @@ export const FIELDS = {
     kind: "bytes",
     text: true,
     secret: true,
-    sentence: "The password; one in the URI wins.",
+    sentence: "The password; one in the URI wins. It is not sent for another user than `username`.",
   },
   protocol_version: {
     kind: "choice",

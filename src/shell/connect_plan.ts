@@ -2,9 +2,9 @@ import type { Dialect } from "../codec/dialect.ts";
 import { ConnectError, messageOf } from "../errors.ts";
 import type { ConnectPacket, WillPacket } from "../packets.ts";
 import { NO_PROPERTIES, type Properties } from "../properties.ts";
-import { stringFault } from "../topic.ts";
+import { binaryFault, stringFault } from "../topic.ts";
 import type { Endpoint } from "../transport/endpoint.ts";
-import type { OpenTransport } from "../transport/transport.ts";
+import type { OpenTransport, Transport } from "../transport/transport.ts";
 
 /** What the client logs in with. */
 export interface Credentials {
@@ -30,14 +30,22 @@ export interface ConnectPlan {
   credentials(endpoint: Endpoint): Credentials | Promise<Credentials>;
 }
 
-/** Asks for the credentials of an attempt. */
+/**
+ * Asks for the credentials of an attempt.
+ *
+ * @throws {ConnectError} If there are none to be had.
+ */
 export async function credentialsOf(plan: ConnectPlan, endpoint: Endpoint): Promise<Credentials> {
+  const failure = `Cannot connect to ${endpoint.uri}: credentials()`;
+  let credentials: unknown;
   try {
-    return await plan.credentials(endpoint);
+    credentials = await plan.credentials(endpoint);
   } catch (cause) {
     if (cause instanceof ConnectError) throw cause;
-    throw new ConnectError(`Cannot connect to ${endpoint.uri}: credentials() failed: ${messageOf(cause)}`, { cause });
+    throw new ConnectError(`${failure} failed: ${messageOf(cause)}`, { cause });
   }
+  if (typeof credentials === "object" && credentials !== null) return credentials;
+  throw new ConnectError(`${failure} must give an object, { username, password } for instance`, { permanent: true });
 }
 
 /**
@@ -47,20 +55,16 @@ export async function credentialsOf(plan: ConnectPlan, endpoint: Endpoint): Prom
  */
 export function connectPacket(plan: ConnectPlan, credentials: Credentials, dialect: Dialect): ConnectPacket {
   const { username, password, authenticationData } = credentials;
-  if (password !== undefined && username === undefined && !dialect.allowsPasswordAlone) {
+  const { clientId, cleanStart, keepAlive } = plan;
+  const { protocolVersion, hasProperties, allowsPasswordAlone } = dialect;
+  const fault = credentialsFault(credentials);
+  if (fault !== undefined) throw new ConnectError(`Cannot send ${fault}`, { permanent: true });
+  if (password !== undefined && username === undefined && !allowsPasswordAlone) {
     throw new ConnectError("Cannot send a password without a user name in MQTT 3.1.1", { permanent: true });
   }
-  const bytes = typeof password === "string" ? new TextEncoder().encode(password) : password;
-  const fault = username === undefined ? undefined : stringFault(username);
-  if (fault !== undefined) throw new ConnectError(`Cannot send the user name: ${fault}`, { permanent: true });
-  if (bytes !== undefined && bytes.length > 65_535) {
-    throw new ConnectError(`Cannot send a password of ${bytes.length} bytes: 65,535 are allowed`, { permanent: true });
-  }
-  const { clientId, cleanStart, keepAlive } = plan;
   if (authenticationData !== undefined && plan.properties.authenticationMethod === undefined) { // §3.1.2.11.10
     throw new ConnectError("Cannot send authenticationData without authentication_method", { permanent: true });
   }
-  const { protocolVersion, hasProperties } = dialect;
   const will = plan.will && !hasProperties ? { ...plan.will, properties: NO_PROPERTIES } : plan.will;
   const given = authenticationData === undefined ? plan.properties : { ...plan.properties, authenticationData };
   const properties = hasProperties ? given : NO_PROPERTIES;
@@ -71,8 +75,43 @@ export function connectPacket(plan: ConnectPlan, credentials: Credentials, diale
     cleanStart,
     keepAlive,
     username,
-    password: bytes,
+    password: typeof password === "string" ? new TextEncoder().encode(password) : password,
     will,
     properties,
   };
+}
+
+/** Says which of the credentials cannot be sent, and why, without showing it; `undefined` when all can. */
+function credentialsFault({ username, password, authenticationData }: Credentials): string | undefined {
+  if (username !== undefined) {
+    const fault = typeof username === "string" ? stringFault(username) : "it must be a string";
+    if (fault !== undefined) return `the user name: ${fault}`;
+  }
+  if (password !== undefined) {
+    const isBinary = typeof password === "string" || password instanceof Uint8Array;
+    const fault = isBinary ? binaryFault(password) : "it must be a string or a Uint8Array";
+    if (fault !== undefined) return `the password: ${fault}`;
+  }
+  if (authenticationData !== undefined) {
+    const isBinary = authenticationData instanceof Uint8Array;
+    const fault = isBinary ? binaryFault(authenticationData) : "it must be a Uint8Array";
+    if (fault !== undefined) return `authenticationData: ${fault}`;
+  }
+}
+
+/**
+ * Opens the connection of an attempt.
+ *
+ * @throws {ConnectError} If what opens it, which may be the application's, gives no transport.
+ */
+export async function openTransport(plan: ConnectPlan, endpoint: Endpoint, signal: AbortSignal): Promise<Transport> {
+  const transport: unknown = await plan.open(endpoint, { signal });
+  if (isTransport(transport)) return transport;
+  const message = `Cannot connect to ${endpoint.uri}: transport() must give an object with read(), write() and close()`;
+  throw new ConnectError(message, { permanent: true });
+}
+
+function isTransport(value: unknown): value is Transport {
+  const { read, write, close }: Partial<Transport> = value ?? {};
+  return [read, write, close].every((method) => typeof method === "function");
 }

@@ -28,7 +28,7 @@ import type { Endpoint } from "../transport/endpoint.ts";
 import { connectError } from "../transport/connect_error.ts";
 import type { SessionStore } from "../store/session_store.ts";
 import { backoff } from "./backoff.ts";
-import { connectPacket, type ConnectPlan, credentialsOf } from "./connect_plan.ts";
+import { connectPacket, type ConnectPlan, credentialsOf, openTransport } from "./connect_plan.ts";
 import { Connection, type ConnectionListener, type ConnectionOptions } from "./connection.ts";
 import { Inbox } from "./inbox.ts";
 import { Itinerary } from "./itinerary.ts";
@@ -719,7 +719,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     const dialect = this.#itinerary.dialectFor(endpoint);
     const credentials = await unlessAborted(signal, credentialsOf(plan, endpoint));
     const packet = connectPacket(plan, credentials, dialect);
-    const transport = await unlessAborted(signal, plan.open(endpoint, { signal }), (late) => late.close());
+    const transport = await unlessAborted(signal, openTransport(plan, endpoint, signal), (late) => late.close());
     if (signal.aborted) {
       transport.close();
       throw signal.reason;

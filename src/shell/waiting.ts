@@ -60,7 +60,7 @@ export async function unlessAborted<Result>(
   const { promise, resolve, reject } = Promise.withResolvers<Result>();
   // What heeds the signal is over at once; what does not is not waited for.
   const abort = () => {
-    const over = Promise.resolve(work).then(dispose, ignore);
+    const over = Promise.resolve(work).then(dispose).catch(ignore);
     within(ABORT_GRACE, [over]).then(() => reject(signal.reason));
   };
   if (signal.aborted) abort();

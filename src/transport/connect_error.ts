@@ -98,6 +98,11 @@ const ADVICE: readonly Advice[] = [
     pattern: /browser tells programs no reason/,
     advice: () => "check the URI, and look into the browser's console",
   },
+  {
+    pattern: /Requires net access to "[\d[]/,
+    advice: () => "this address is not allowed to the program: check --allow-net and --deny-net",
+    permanent: true,
+  },
   { pattern: /lookup address|dns error/, advice: ({ hostname }) => `check the host name "${hostname}"` },
   { pattern: /refused|tcp connect error/, advice: () => "check that the broker runs, and its host and port" },
   { pattern: /No such file/, advice: () => "check that the broker runs, and the path of its socket" },
@@ -116,7 +121,7 @@ export function connectError(endpoint: Endpoint, cause: unknown): Error {
   if (cause instanceof ConnectError || cause instanceof ConfigError) return cause;
   const message = `Cannot connect to ${endpoint.uri}: `;
   const words = messageOf(cause);
-  if (isDenied(cause) && words.includes(endpoint.scheme === "unix" ? endpoint.path : authority(endpoint))) {
+  if (isDenied(cause) && words.includes(nameInDenials(endpoint))) {
     return new ConnectError(`${message}run with ${permissionFlags(endpoint)}`, { cause, permanent: true });
   }
   const known = findAdvice(cause, words);
@@ -131,6 +136,11 @@ function isDenied(cause: unknown): boolean {
   return typeof Deno !== "undefined" && cause instanceof Deno.errors.NotCapable;
 }
 
+/** Gives what Deno shows of an endpoint when it denies it; the folder of a socket it may show in another form. */
+function nameInDenials(endpoint: Endpoint): string {
+  return endpoint.scheme === "unix" ? endpoint.path.replace(/^.*\//s, "") : authority(endpoint);
+}
+
 function findAdvice(cause: unknown, words: string): Advice | undefined {
   if (!(cause instanceof ConnectionLostError || cause instanceof ProtocolError)) {
     return ADVICE.find(({ pattern }) => pattern.test(words));
@@ -142,6 +152,6 @@ function findAdvice(cause: unknown, words: string): Advice | undefined {
 
 function permissionFlags(endpoint: Endpoint): string {
   if (endpoint.scheme !== "unix") return `--allow-net=${authority(endpoint)}`;
-  const { path } = endpoint;
+  const path = endpoint.path.startsWith("/") ? endpoint.path : `${Deno.cwd()}/${endpoint.path}`;
   return `--allow-read=${path} --allow-write=${path} --allow-net=unix:${path}`;
 }

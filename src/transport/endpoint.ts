@@ -13,13 +13,17 @@ export interface Endpoint {
   readonly path: string;
   /** The user name of the URI, percent-decoded. */
   readonly username: string | undefined;
-  /** The password of the URI, percent-decoded. */
+  /** The password of the URI, percent-decoded; empty where `user:@` says so. */
   readonly password: string | undefined;
   /** The URI without user name, password and query, which may hold a token; fit to be shown. */
   readonly uri: string;
 }
 
 const DEFAULT_PORTS: Readonly<Record<Exclude<Scheme, "unix">, number>> = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 };
+
+/** A user with an empty password in a URI; to `URL` it is one without. */
+const EMPTY_PASSWORD = /^[a-z]+:\/\/[^:/?#\\]+:@/i;
+
 const SCHEMES = "mqtt://, mqtts://, ws://, wss:// or unix:";
 
 /** Gives host and port as a URI and a permission have them. */
@@ -66,7 +70,7 @@ export function parseEndpoint(uri: string): Endpoint {
     hostname,
     port,
     path,
-    ...userInfo(url, fault),
+    ...userInfo(uri, url, fault),
     uri: `${scheme}://${authority({ hostname, port })}${shownPath}`,
   };
 }
@@ -97,11 +101,12 @@ function unixEndpoint(uri: string, fault: (what: string) => TypeError): Endpoint
   return { scheme: "unix", hostname: "", port: 0, path, username: undefined, password: undefined, uri: `unix:${path}` };
 }
 
-function userInfo(url: URL, fault: (what: string) => TypeError): Pick<Endpoint, "username" | "password"> {
+function userInfo(uri: string, url: URL, fault: (what: string) => TypeError): Pick<Endpoint, "username" | "password"> {
+  const namesPassword = url.password !== "" || EMPTY_PASSWORD.test(uri);
   try {
     return {
       username: url.username === "" ? undefined : decodeURIComponent(url.username),
-      password: url.password === "" ? undefined : decodeURIComponent(url.password),
+      password: namesPassword ? decodeURIComponent(url.password) : undefined,
     };
   } catch {
     throw fault("user name or password hold a % that starts no percent-encoded UTF-8");

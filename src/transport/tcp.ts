@@ -9,7 +9,13 @@ export async function openTcp(endpoint: Endpoint, { signal }: OpenOptions): Prom
 
 /** Connects; an attempt that is aborted is over when the promise rejects. */
 export async function connectTcp({ hostname, port }: Endpoint, signal: AbortSignal): Promise<Deno.TcpConn> {
-  const conn = await Deno.connect({ hostname, port, signal });
+  signal.throwIfAborted();
+  const cancel = AbortSignal.any([signal]);
+  // Deno asks this when it has connected, and forgets the connection; without any signal a silent host would be tried for minutes.
+  cancel.throwIfAborted = () => {};
+  const conn = await Deno.connect({ hostname, port, signal: cancel }).catch((error) => {
+    throw signal.aborted ? signal.reason : error;
+  });
   if (signal.aborted) {
     conn.close();
     throw signal.reason;

@@ -10,7 +10,7 @@ export interface UpgradeOptions {
 
 /** What Deno says of a `wss` that never came to the request for an upgrade. */
 const NOT_ASKED =
-  /invalid peer certificate|fatal alert: (?!NoApplicationProtocol)|corrupt message|dns error|lookup address|tcp connect error/;
+  /invalid peer certificate|fatal alert: (?!NoApplicationProtocol)|corrupt message|dns error|lookup address|tcp connect error|Requires net access/;
 
 /**
  * Tells whether an error says too little of what went wrong.

@@ -1,5 +1,13 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
-import { ClientError, ConnectError, MQTTClient, ProtocolError } from "../../mod.ts";
+import {
+  type ClientConfig,
+  ClientError,
+  ConnectError,
+  MQTTClient,
+  type MQTTClientOptions,
+  ProtocolError,
+} from "../../mod.ts";
+import { bytes, hex } from "../codec/bytes.ts";
 import { createPipe } from "../helpers/pipe.ts";
 import { startFaultProxy } from "../helpers/fault_proxy.ts";
 import {
@@ -61,6 +69,31 @@ Deno.test("MQTTClient sends the same CONNECT again when it reconnects, with its 
   const [third] = await Promise.all([broker.welcome(), client.reconnect(), second.expectEnd(DISCONNECT)]);
   assertEquals(third.connect, first.connect);
   await Promise.all([client.disconnect(), third.expectEnd(DISCONNECT)]);
+});
+
+// User and password in the URI, those of the configuration, and what is sent.
+const LOGINS: readonly [userInfo: string, config: ClientConfig, sent: string][] = [
+  ["", { username: "bob", password: "b" }, "0003 'bob' 0001 'b'"],
+  ["", { username: "", password: "" }, "0000 0000"],
+  ["alice:a@", { username: "bob", password: "b" }, "0005 'alice' 0001 'a'"],
+  ["alice:@", { password: "b" }, "0005 'alice' 0000"],
+  ["alice:@", { username: "alice", password: "b" }, "0005 'alice' 0000"],
+  ["alice@", { password: "b" }, "0005 'alice' 0001 'b'"],
+  ["alice@", { username: "alice", password: "b" }, "0005 'alice' 0001 'b'"],
+  ["alice@", { username: "bob", password: "b" }, "0005 'alice'"],
+  ["alice@", { username: "", password: "b" }, "0005 'alice'"],
+  [":a@", { username: "bob", password: "b" }, "0003 'bob' 0001 'a'"],
+];
+
+Deno.test("MQTTClient.connect() sends the password of the configuration for no other user than its own", async () => {
+  for (const [userInfo, config, sent] of LOGINS) {
+    await using broker = await playBroker();
+    const client = new MQTTClient({ clientId: "id", config: { ...QUICK, ...config } });
+    const uri = broker.uri.replace("//", `//${userInfo}`);
+    const [connection] = await Promise.all([broker.welcome(), client.connect(uri)]);
+    assertEquals(hex(connection.connect.slice(16)), hex(bytes(sent)), userInfo);
+    await Promise.all([client.disconnect(), connection.expectEnd(DISCONNECT)]);
+  }
 });
 
 Deno.test("MQTTClient.connect() goes on after a refusal that a retry can cure", async () => {
@@ -178,6 +211,55 @@ Deno.test("MQTTClient.connect() rejects with the error of a transport of the use
   const client = new MQTTClient({ transport: () => Promise.reject(cause), config: { auto_reconnect: false } });
   const error = await assertRejects(() => client.connect("mqtt://broker"), ConnectError, "no tunnel");
   assertStrictEquals(error.cause, cause);
+});
+
+// What a transport of the user's own may give that is none.
+const NO_TRANSPORTS: readonly unknown[] = [
+  undefined,
+  null,
+  5,
+  {},
+  { read: never, write: never },
+  { read: never, close() {} },
+];
+
+Deno.test("MQTTClient.connect() rejects at once when a transport of the user's own gives none", async () => {
+  for (const none of NO_TRANSPORTS) {
+    for (const transport of [() => none, () => Promise.resolve(none)]) {
+      const client = new MQTTClient({ transport, config: THREE_ATTEMPTS } as unknown as MQTTClientOptions);
+      const events = recordEvents(client);
+      const error = await assertRejects(
+        () => client.connect("mqtt://broker"),
+        ConnectError,
+        "read(), write() and close()",
+      );
+      assertEquals([error.permanent, events], [true, []]);
+      await client.disconnect();
+    }
+  }
+});
+
+Deno.test("MQTTClient.connect() that was aborted rejects when a late transport is none, or cannot be closed", async () => {
+  const failing = { read: never, write: never, close: () => Promise.reject(new Error("closed")) };
+  const throwing = {
+    ...failing,
+    close() {
+      throw new Error("closed");
+    },
+  };
+  for (const late of [undefined, failing, throwing]) {
+    const controller = new AbortController();
+    const opened = Promise.withResolvers<unknown>();
+    const transport = () => {
+      controller.abort(new RangeError("enough"));
+      return opened.promise;
+    };
+    const client = new MQTTClient({ transport } as unknown as MQTTClientOptions);
+    const connecting = client.connect("mqtt://broker", { signal: controller.signal });
+    opened.resolve(late);
+    await assertRejects(() => connecting, RangeError, "enough");
+    await client.disconnect();
+  }
 });
 
 /** Ways to be on the way to a connection. */

@@ -7,7 +7,7 @@ import {
   MQTTClient,
   type MQTTClientOptions,
 } from "../../mod.ts";
-import { DISCONNECT, event, PINGREQ, PINGRESP, playBroker, playLink, QUICK } from "./played_broker.ts";
+import { DISCONNECT, event, PINGREQ, PINGRESP, playBroker, playLink, QUICK, QUICK_5 } from "./played_broker.ts";
 
 /** The calls that need a connection. */
 const CALLS: Readonly<Record<string, (client: MQTTClient) => Promise<unknown>>> = {
@@ -304,10 +304,40 @@ Deno.test("MQTTClient.connect() refuses what CONNECT cannot hold, before it conn
   assertMatch((await connect(undefined, "secret")).message, /password without a user name/);
   assertMatch((await connect("a\0", "secret")).message, /user name: U\+0000/);
   assertMatch((await connect("x".repeat(65_536), "secret")).message, /user name: it is 65536 bytes/);
-  assertMatch((await connect("x", new Uint8Array(65_536))).message, /password of 65536 bytes/);
+  assertMatch((await connect("x", new Uint8Array(65_536))).message, /password: it is 65536 bytes/);
   assertEquals(broker.peer.connectionCount, 0);
   const secrets = await Promise.all([connect(undefined, "secret"), connect("a\0", "secret")]);
   for (const error of secrets) assert(!Deno.inspect(error).includes("secret"));
+});
+
+const BAD_CREDENTIALS: readonly [credentials: unknown, message: RegExp][] = [
+  [undefined, /credentials\(\) must give an object/],
+  [null, /credentials\(\) must give an object/],
+  ["s3cret", /credentials\(\) must give an object/],
+  [{ username: 5, password: "s3cret" }, /user name: it must be a string/],
+  [{ username: null, password: "s3cret" }, /user name: it must be a string/],
+  [{ username: "user", password: 53 }, /password: it must be a string or a Uint8Array/],
+  [{ username: "user", password: null }, /password: it must be a string or a Uint8Array/],
+  [{ username: "user", password: new ArrayBuffer(3) }, /password: it must be a string or a Uint8Array/],
+  [{ username: "user", password: [1, 2, 3] }, /password: it must be a string or a Uint8Array/],
+  [{ username: "user", password: "s3cret\ud800" }, /password: it holds a lone surrogate/],
+  [{ username: "user", password: "é".repeat(32_768) }, /password: it is 65536 bytes/],
+  [{ authenticationData: "s3cret" }, /authenticationData: it must be a Uint8Array/],
+  [{ authenticationData: new ArrayBuffer(3) }, /authenticationData: it must be a Uint8Array/],
+  [{ authenticationData: new Uint8Array(65_536) }, /authenticationData: it is 65536 bytes/],
+];
+
+Deno.test("MQTTClient.connect() refuses credentials of wrong types before it connects, once, and does not show them", async () => {
+  await using broker = await playBroker();
+  const config = { ...QUICK_5, reconnect_retries: 1, connect_timeout: 1, authentication_method: "M" };
+  for (const [given, message] of BAD_CREDENTIALS) {
+    const client = new MQTTClient({ config, credentials: () => given } as unknown as MQTTClientOptions);
+    const error = await assertRejects(() => client.connect(broker.uri), ConnectError);
+    assertMatch(error.message, message);
+    assert(!Deno.inspect(error, { showHidden: true }).includes("s3cret"));
+    assertEquals([error.permanent, broker.peer.connectionCount], [true, 0]);
+    await client.disconnect();
+  }
 });
 
 Deno.test("MQTTClient.connect() on a connected client rejects and leaves the connection alone", async () => {

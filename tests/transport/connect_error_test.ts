@@ -361,6 +361,14 @@ Deno.test("connectError() names the permission that was denied, for every scheme
       `Requires read access to "/run/a"`,
       "run with --allow-read=/run/a --allow-write=/run/a --allow-net=unix:/run/a",
     ],
+    [
+      "unix:./run/a",
+      `Requires net access to "unix:${Deno.cwd()}/run/a"`,
+      ["read=", "write=", "net=unix:"].reduce(
+        (says, allow) => `${says} --allow-${allow}${Deno.cwd()}/./run/a`,
+        "run with",
+      ),
+    ],
     // By a transport of the user's own.
     ["mqtt://broker", `Requires net access to "proxy:3128"`, `Requires net access to "proxy:3128"`],
   ];

@@ -44,6 +44,13 @@ for (const [uri, endpoint, shown = uri] of GOOD) {
 const USER_INFO: readonly [userInfo: string, username: string | undefined, password: string | undefined][] = [
   ["user:secret", "user", "secret"],
   ["user", "user", undefined],
+  ["user:", "user", ""],
+  ["u@s:", "u@s", ""],
+  ["user:@", "user", "@"],
+  ["user::", "user", ":"],
+  [":secret", undefined, "secret"],
+  [":", undefined, undefined],
+  ["", undefined, undefined],
   ["u%40s%3Aer:p%2Fa%25%C3%BC", "u@s:er", "p/a%ü"],
   ["user:a:b", "user", "a:b"],
 ];

@@ -1,5 +1,5 @@
 // What every transport does is tested in stream_test.ts.
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { parseEndpoint } from "../../src/transport/endpoint.ts";
 import { openTcp } from "../../src/transport/tcp.ts";
 import type { Transport } from "../../src/transport/transport.ts";
@@ -38,6 +38,44 @@ Deno.test("openTcp() leaves the connection alone when the signal aborts later", 
   assertEquals(await (await server.accept()).read(1), Uint8Array.of(1));
   transport.close();
 });
+
+Deno.test("openTcp() closes a connection that is there at the moment at which the signal aborts", async () => {
+  // It takes no connection, so that the event loop has nothing else to do.
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  for (let i = 0; i < 10; i++) {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new RangeError("enough")), 0);
+    const opening = open(`mqtt://127.0.0.1:${listener.addr.port}`, controller.signal);
+    keepBusy(5); // In the turn after this it is connected, mostly, and the timer is due before anybody is told.
+    await assertRejects(() => opening, RangeError, "enough");
+  }
+});
+
+Deno.test({
+  name: "openTcp() gives up a host that does not answer when the signal aborts, and leaves nothing under way",
+  ignore: Deno.build.os !== "linux", // whose full listeners do not answer
+  fn: async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const opened: Transport[] = [];
+    const openings = Array.from({ length: 10 }, async () => {
+      opened.push(await open(`mqtt://127.0.0.1:${listener.addr.port}`, signal));
+    });
+    await Promise.race(openings);
+    controller.abort(new RangeError("enough"));
+    const outcomes = await Promise.allSettled(openings);
+    assert(
+      opened.length < 10 &&
+        outcomes.every((outcome) => outcome.status === "fulfilled" || outcome.reason === signal.reason),
+    );
+    for (const transport of opened) transport.close();
+  },
+});
+
+function keepBusy(milliseconds: number): void {
+  for (const end = performance.now() + milliseconds; performance.now() < end;);
+}
 
 function open(uri: string, signal = new AbortController().signal): Promise<Transport> {
   return openTcp(parseEndpoint(uri), { signal });
