@@ -1,5 +1,6 @@
 import { delay } from "@std/async";
 import type { Dialect } from "../codec/dialect.ts";
+import type { Endpoint } from "../endpoint.ts";
 import {
   ClientError,
   ConnectError,
@@ -24,7 +25,6 @@ import { describeRefusal, PERMANENT_REFUSALS } from "../reason_codes.ts";
 import type { Effects } from "../session/effects.ts";
 import { Flow, type PublishFlow } from "../session/flow.ts";
 import { type CancellableFlow, Session, type SessionOptions } from "../session/session.ts";
-import type { Endpoint } from "../transport/endpoint.ts";
 import { connectError } from "../transport/connect_error.ts";
 import type { SessionStore } from "../store/session_store.ts";
 import { backoff } from "./backoff.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { type Endpoint, parseEndpoint, parseServerReference } from "../../src/transport/endpoint.ts";
+import { type Endpoint, parseEndpoint, parseServerReference } from "../src/endpoint.ts";
 
 const NOBODY = { username: undefined, password: undefined };
 
