@@ -1,3 +1,4 @@
+import { endpointFault } from "../endpoint.ts";
 import { stringFault, topicFault, utf8Length } from "../topic.ts";
 import {
   allowedBy,
@@ -121,6 +122,9 @@ function textFault(format: TextFormat, text: string): string | undefined {
       return topicFault(text);
     case "protocol name":
       if (utf8Length(text) > LONGEST_PROTOCOL_NAME) return `at most ${LONGEST_PROTOCOL_NAME} bytes are allowed`;
+      break;
+    case "URI":
+      if (text !== "") return endpointFault(text);
   }
   if (text === "") return `a ${format} must not be empty`;
 }

@@ -81,6 +81,14 @@ const WRONG: readonly [what: string, text: string, faults: readonly string[]][] 
     'line 1, column 43: will.properties.correlationData: found "AAEC", must be a Uint8Array, at most 65535 bytes ' +
     "(write !!binary and Base64)",
   ]],
+  [
+    "URIs that lead to no broker",
+    "uri: http://u:hunter2@h\nbroker:\n  uri:\n    - mqtt://a\n    - mqtt://u:hunter2\n",
+    [
+      "line 1, column 1: uri: found a string: its scheme is not one of mqtt://, mqtts://, ws://, wss:// or unix:",
+      "line 5, column 5: broker.uri[1]: found a string: host or port are malformed",
+    ],
+  ],
   ["keys that are there twice", "keep_alive: 1\ntopics:\n  a: {qos: 1, qos: 2}\nkeep_alive: -2\n", [
     "line 3, column 15: topics.a.qos: is here a second time, the first is in line 3",
     "line 4, column 1: keep_alive: is here a second time, the first is in line 1",
@@ -194,6 +202,16 @@ Deno.test("parseConfig() shows nothing of what the environment has", () => {
     `line 1, column 1: keep_alive: found a value from the environment, must be ${WHOLE}`,
     "line 2, column 1: default_qos: found a value from the environment, must be 0, 1 or 2",
     "line 3, column 8: will.topic: found a value from the environment: topic names must not contain wildcards",
+  ]);
+});
+
+Deno.test("parseConfig() checks a URI after its variables are replaced", () => {
+  using _ = environment({ HBMQTT_TEST: "host:1", HBMQTT_WRONG: `u:${SECRET}/@h` });
+  assertEquals(parseConfig("uri: mqtt://${HBMQTT_TEST}"), { uri: "mqtt://host:1" });
+  assertEquals(faultsOf("uri:\n- mqtt://${HBMQTT_WRONG}\n- mqtt://${HBMQTT_UNSET}\n"), [
+    "line 2, column 1: uri[0]: found a value from the environment: host or port are malformed; write / in user name and " +
+    "password as %2F, ? as %3F, # as %23",
+    "line 3, column 1: uri[1]: the environment variable HBMQTT_UNSET is not set; ${HBMQTT_UNSET:-default} would give a default",
   ]);
 });
 
