@@ -4,6 +4,7 @@ import {
   allowedBy,
   type BytesField,
   type Field,
+  fieldAt,
   FIELDS,
   type FieldTable,
   type NumberField,
@@ -29,6 +30,11 @@ const LONGEST_BYTES = 65_535;
 const LONGEST_PROTOCOL_NAME = 255;
 const LONGEST_QUOTE = 64;
 
+/** What may follow the name of a key that its colon and a space do not. */
+const AFTER_NAME = /[:=\s"']/;
+const SECRET_KEYS = Object.entries<Field>(FIELDS).filter(([, { secret }]) => secret).map(([key]) => key);
+const SECRET_WITH_KEY = new RegExp(`(?:${SECRET_KEYS.join("|")})${AFTER_NAME.source}`, "i");
+
 /** Gives what is wrong with a configuration, everything or not more than so many faults; a value without faults is a `ClientConfig`. */
 export function findFaults(config: unknown, most = Infinity): Fault[] {
   return mappingFaults(FIELDS, config, []).take(most).toArray();
@@ -41,7 +47,7 @@ export function formatFault({ path, message }: Fault): string {
 
 function* mappingFaults(table: FieldTable, value: unknown, path: Path): Generator<Fault> {
   if (!isMapping(value)) {
-    yield misfit(path, value, "a mapping", path.length === 0); // it may be the contents of a wrong file
+    yield misfit(path, value, "a mapping", true); // it may be the contents of a wrong file, or user:password
     return;
   }
   for (const [key, entry] of Object.entries(value)) {
@@ -60,6 +66,9 @@ function* mappingFaults(table: FieldTable, value: unknown, path: Path): Generato
 
 function unknownKey(key: string, table: FieldTable): string {
   const keys = Object.keys(table);
+  const [name] = key.split(AFTER_NAME, 1); // the key of `{password:secret}` is all that is in the braces
+  const unfinished = name === key ? undefined : nearest(name, keys);
+  if (unfinished !== undefined) return `unknown key, did you mean ${unfinished}? A colon and a space must follow it`;
   const meant = nearest(key, keys);
   return meant === undefined ? `unknown key, allowed are ${keys.join(", ")}` : `unknown key, did you mean ${meant}?`;
 }
@@ -194,10 +203,17 @@ function unfit(path: Path, value: unknown, reason: string, secret?: boolean): Fa
 /** Writes a path as one would in code, but for quotes around the keys: `topics./test.qos`, `uri[1]`. */
 export function formatPath(path: Path): string {
   if (path.length === 0) return "configuration";
-  return path.map((part) => typeof part === "number" ? `[${part}]` : `.${formatKey(part)}`).join("").replace(/^\./, "");
+  let text = "", isSecret = false;
+  for (const [i, part] of path.entries()) {
+    const field = fieldAt(path.slice(0, i + 1));
+    text += typeof part === "number" ? `[${part}]` : `.${isSecret ? "***" : formatKey(part, field !== undefined)}`;
+    isSecret ||= field?.secret === true;
+  }
+  return text.replace(/^\./, "");
 }
 
-function formatKey(key: string): string {
+function formatKey(key: string, isKnown: boolean): string {
+  if (!isKnown) key = key.replace(/([:=]).*$/s, "$1***");
   if (mayHoldPassword(key)) return "***";
   if (key.length > LONGEST_QUOTE) key = `${key.slice(0, LONGEST_QUOTE)}…`;
   return /^[^"\p{C}\p{Z}]+$/u.test(key) ? key : quote(key);
@@ -238,7 +254,7 @@ export function isMapping(value: unknown): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** Tells whether a text may be a URI, or the part of one that holds a password, that strayed to a wrong place. */
+/** Tells whether a text may be a URI, the part of one that holds a password, or a secret with its key, that strayed to a wrong place. */
 function mayHoldPassword(text: string): boolean {
-  return text.includes("://") || text.includes("@");
+  return text.includes("://") || text.includes("@") || SECRET_WITH_KEY.test(text);
 }

@@ -33,6 +33,10 @@ const WRONG: readonly [what: string, text: string, faults: readonly string[]][] 
   ["a key below the wrong one", "will:\n  topic: a\n  message: b\n  retian: 1\n", [
     "line 4, column 3: will.retian: unknown key, did you mean retain?",
   ]],
+  ["keys whose colon has no space behind it", "{keep_alive: 5, password:hunter2, topics: {a: {qos:1}}}", [
+    "line 1, column 17: ***: unknown key, did you mean password? A colon and a space must follow it",
+    "line 1, column 48: topics.a.qos:***: unknown key, did you mean qos? A colon and a space must follow it",
+  ]],
   ["a key of the broker's", "broker: {cleansession: true}", [
     "line 1, column 10: broker.cleansession: unknown key, allowed are uri, cafile, capath, cadata",
   ]],
@@ -174,6 +178,16 @@ Deno.test("parseConfig() shows no secret in what it says", () => {
     `password:${SECRET}`,
     `keep_alive: 1\npassword:${SECRET}\nuri: a`,
     `passwort: ${SECRET}`,
+    `{uri: mqtt://h, password:${SECRET}}`,
+    `{password:"${SECRET}"}`,
+    `? password:${SECRET}`,
+    `password=${SECRET}: 1`,
+    `password ${SECRET}: 1`,
+    `broker: user:${SECRET}`,
+    `broker: {uri: mqtt://h, password:${SECRET}}`,
+    `keep_alive: 5\n  password:${SECRET}`,
+    `password: {${SECRET}: "\${"}`,
+    `password: {${SECRET}: 1, ${SECRET}: 2}`,
     `uri: {mqtt: //u:${SECRET}@h}`,
     `uri: mqtt://u:${SECRET}@h: x`,
     `urls: [mqtt://u:${SECRET}@h]`,

@@ -149,10 +149,10 @@ const BAD: readonly [path: string, value: unknown, fault: string][] = [
   ["topics.a/+", {}, "topics.a/+: topic names must not contain wildcards"],
   ["topics.#", {}, "topics.#: topic names must not contain wildcards"],
   ["topics.", {}, 'topics."": topic names must not be empty'],
-  ["topics./test", 1, "topics./test: found 1, must be a mapping"],
+  ["topics./test", 1, "topics./test: found a number, must be a mapping"],
   ["topics./test", null, "topics./test: found null, must be a mapping"],
   ["topics./test.qoss", 1, "topics./test.qoss: unknown key, did you mean qos?"],
-  ["will", "gone", 'will: found "gone", must be a mapping'],
+  ["will", "gone", "will: found a string, must be a mapping"],
   ["will.topic", "a/#", 'will.topic: found "a/#": topic names must not contain wildcards'],
   ["will.topic", "", 'will.topic: found "": topic names must not be empty'],
   ["will.message", 5, `will.message: found 5, must be a string or a Uint8Array, ${BYTES}`],
@@ -183,6 +183,8 @@ const BAD: readonly [path: string, value: unknown, fault: string][] = [
   ["user_properties", { a: 1 }, "user_properties.a: found 1, must be a string"],
   ["user_properties", { "\0": "" }, 'user_properties."\\u0000": a name cannot be sent: U+0000 is not allowed'],
   ["authentication_data", "a", "authentication_data: is of no use without authentication_method"],
+  ["keep_alive=60", null, "keep_alive=***: unknown key, did you mean keep_alive? A colon and a space must follow it"],
+  ["keep alive", 60, '"keep alive": unknown key, did you mean keep_alive?'],
   ["keepalive", 60, "keepalive: unknown key, did you mean keep_alive?"],
 ];
 
@@ -251,6 +253,21 @@ Deno.test("findFaults() shows no secret, whatever is wrong with it", () => {
     ["urls", uri],
     ["urls", { [uri]: uri }],
     [uri, null],
+    [`password:${SECRET}`, null],
+    [`password=${SECRET}`, null],
+    [`password ${SECRET}`, null],
+    [`password:"${SECRET}"`, null],
+    [`Passwort:${SECRET}`, null],
+    [`user:${SECRET}`, null],
+    [`x.authentication_data:${SECRET}`, null],
+    [`broker.password:${SECRET}`, null],
+    [`broker.user=${SECRET}`, null],
+    [`topics.password:${SECRET}`, null],
+    [`topics.a.password:${SECRET}`, null],
+    ["broker", `user:${SECRET}`],
+    ["will", SECRET],
+    ["topics.a", SECRET],
+    ["keep_alive", `5 password:${SECRET}`],
     ["keyfile", [`-----BEGIN PRIVATE KEY-----\n${SECRET}`]],
   ];
   for (const [path, value] of wrong) {
@@ -260,6 +277,12 @@ Deno.test("findFaults() shows no secret, whatever is wrong with it", () => {
   }
   const [{ message }] = findFaults({ password: 20260131 });
   assert(!message.includes("2026"), message);
+});
+
+Deno.test("formatFault() shows no key that stands below a secret", () => {
+  const path = (...path: (string | number)[]) => formatFault({ path, message: "x" });
+  assertEquals(path("password", SECRET), "password.***: x");
+  assertEquals(path("broker", "uri", 0, SECRET, 1, SECRET), "broker.uri[0].***[1].***: x");
 });
 
 Deno.test("formatFault() writes one line, of bounded length but for the list of keys", () => {
