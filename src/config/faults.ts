@@ -9,6 +9,7 @@ import {
   type FieldTable,
   type NumberField,
   type PairsField,
+  type TextField,
   type TextFormat,
   type TextsField,
   type TopicsField,
@@ -30,6 +31,8 @@ const LONGEST_BYTES = 65_535;
 const LONGEST_PROTOCOL_NAME = 255;
 const LONGEST_QUOTE = 64;
 
+/** What a file holds, a private key for instance, in the place of its path. */
+const NO_PATH = /-----BEGIN|[\r\n]/;
 /** What may follow the name of a key that its colon and a space do not. */
 const AFTER_NAME = /[:=\s"']/;
 const SECRET_KEYS = Object.entries<Field>(FIELDS).filter(([, { secret }]) => secret).map(([key]) => key);
@@ -85,7 +88,7 @@ function* fieldFaults(field: Field, value: unknown, path: Path): Generator<Fault
       if (!field.values.some((allowed) => allowed === value)) yield misfit(path, value, allowedBy(field), field.secret);
       break;
     case "text":
-      yield* textFaults(field.format, value, path, field.secret);
+      yield* textFaults(field, value, path);
       break;
     case "texts":
       yield* textsFaults(field, value, path);
@@ -114,13 +117,20 @@ function isInRange(
   return value >= min && value > above && value <= max;
 }
 
-function* textFaults(format: TextFormat, value: unknown, path: Path, secret?: boolean): Generator<Fault> {
+function* textFaults(
+  { format, secret, textKey }: Pick<TextField, "format" | "secret" | "textKey">,
+  value: unknown,
+  path: Path,
+): Generator<Fault> {
   if (typeof value !== "string") {
     yield misfit(path, value, `a ${format}`, secret);
-    return;
+  } else if (format === "path" && NO_PATH.test(value)) {
+    const advice = textKey === undefined ? "" : `; ${textKey} takes the text of the file`;
+    yield unfit(path, value, `a path must hold neither PEM nor line breaks${advice}`, true);
+  } else {
+    const reason = textFault(format, value);
+    if (reason !== undefined) yield unfit(path, value, reason, secret);
   }
-  const reason = textFault(format, value);
-  if (reason !== undefined) yield unfit(path, value, reason, secret);
 }
 
 function textFault(format: TextFormat, text: string): string | undefined {
@@ -140,11 +150,11 @@ function textFault(format: TextFormat, text: string): string | undefined {
 
 function* textsFaults(field: TextsField, value: unknown, path: Path): Generator<Fault> {
   if (field.single && typeof value === "string") {
-    yield* textFaults(field.format, value, path, field.secret);
+    yield* textFaults(field, value, path);
   } else if (!Array.isArray(value) || value.length === 0) {
     yield misfit(path, value, allowedBy(field), field.secret);
   } else {
-    for (const [i, text] of value.entries()) yield* textFaults(field.format, text, [...path, i], field.secret);
+    for (const [i, text] of value.entries()) yield* textFaults(field, text, [...path, i]);
   }
 }
 
@@ -168,12 +178,12 @@ function* pairsFaults(field: PairsField, value: unknown, path: Path): Generator<
     for (const [name, text] of Object.entries(value)) {
       const reason = stringFault(name);
       if (reason !== undefined) yield { path: [...path, name], message: `a name cannot be sent: ${reason}` };
-      yield* textFaults("string", text, [...path, name]);
+      yield* textFaults({ format: "string" }, text, [...path, name]);
     }
   } else if (Array.isArray(value)) {
     for (const [i, pair] of value.entries()) {
       if (!Array.isArray(pair) || pair.length !== 2) yield misfit([...path, i], pair, "a [name, value] pair");
-      else for (const [j, text] of pair.entries()) yield* textFaults("string", text, [...path, i, j]);
+      else for (const [j, text] of pair.entries()) yield* textFaults({ format: "string" }, text, [...path, i, j]);
     }
   } else yield misfit(path, value, allowedBy(field));
 }

@@ -52,6 +52,8 @@ export type TextFormat = "string" | "topic name" | "path" | "URI" | "PEM text" |
 export interface TextField extends Key {
   readonly kind: "text";
   readonly format: TextFormat;
+  /** The key beside the path of a file that takes its text. */
+  readonly textKey?: string;
 }
 
 /** A list of texts. */
@@ -133,6 +135,7 @@ const BROKER = {
   cafile: {
     kind: "text",
     format: "path",
+    textKey: "cadata",
     nullable: true,
     sentence: "The file of the certificate authorities to trust, one or more of them in PEM format.",
   },

@@ -219,6 +219,21 @@ Deno.test("parseConfig() shows nothing of what the environment has", () => {
   ]);
 });
 
+Deno.test("loadConfig() refuses a private key in the place of its path, and does not show it", async () => {
+  using _ = environment({ HBMQTT_TEST: `-----BEGIN PRIVATE KEY-----\n${SECRET}\n` });
+  await using folder = await temporaryFolder();
+  const path = await folder.write(
+    "client.yaml",
+    `keyfile: \${HBMQTT_TEST}\ncertfile: |\n  -----BEGIN X\n  ${SECRET}\n`,
+  );
+  const { message } = await assertRejects(() => loadConfig(path), ConfigError);
+  assertEquals(message.split("\n  "), [
+    `${path} is not valid:`,
+    `${path}:1:1: keyfile: found a value from the environment: a path must hold neither PEM nor line breaks`,
+    `${path}:2:1: certfile: found a string: a path must hold neither PEM nor line breaks`,
+  ]);
+});
+
 Deno.test("parseConfig() checks a URI after its variables are replaced", () => {
   using _ = environment({ HBMQTT_TEST: "host:1", HBMQTT_WRONG: `u:${SECRET}/@h` });
   assertEquals(parseConfig("uri: mqtt://${HBMQTT_TEST}"), { uri: "mqtt://host:1" });

@@ -84,6 +84,8 @@ for (const [path, good, bad, allowed] of CHOICES) {
 const BYTES = "at most 65535 bytes";
 const LONG = "x".repeat(65535);
 const URIS = "a URI or a list of URIs, not empty";
+const PEM = "-----BEGIN X-----\n";
+const NO_PATH = "a path must hold neither PEM nor line breaks";
 const PAIRS = "a list of [name, value] pairs, or a mapping of names to values, all of them strings";
 
 const GOOD: readonly [path: string, value: unknown][] = [
@@ -130,6 +132,11 @@ const BAD: readonly [path: string, value: unknown, fault: string][] = [
   ["broker.uri", ["mqtt://a", ""], "broker.uri[1]: found a string: a URI must not be empty"],
   ["broker.cleansession", true, "broker.cleansession: unknown key, allowed are uri, cafile, capath, cadata"],
   ["cafile", "", 'cafile: found "": a path must not be empty'],
+  ["cafile", PEM, `cafile: found a string: ${NO_PATH}; cadata takes the text of the file`],
+  ["broker.cafile", PEM, `broker.cafile: found a string: ${NO_PATH}; cadata takes the text of the file`],
+  ["keyfile", PEM, `keyfile: found a string: ${NO_PATH}`],
+  ["keyfile", PEM.replaceAll("\n", ""), `keyfile: found a string: ${NO_PATH}`],
+  ["store", "a\n", `store: found a string: ${NO_PATH}`],
   ["capath", ["a"], "capath: found a list, must be a path"],
   ["cadata", new Uint8Array(), "cadata: found a Uint8Array, must be a PEM text"],
   ["certfile", true, "certfile: found true, must be a path"],
