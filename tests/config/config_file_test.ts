@@ -93,6 +93,14 @@ const WRONG: readonly [what: string, text: string, faults: readonly string[]][] 
       "line 5, column 5: broker.uri[1]: found a string: host or port are malformed",
     ],
   ],
+  ["values that are right where something else is wrong", "authentication_data: x\ntopics: {a/+: null}\n", [
+    "line 1, column 1: authentication_data: is of no use without authentication_method",
+    "line 2, column 10: topics.a/+: topic names must not contain wildcards",
+    "line 2, column 10: topics.a/+: found null, must be a mapping (without a value, leave the key out)",
+  ]],
+  ["texts that are too long", `will: {topic: a, message: ${"x".repeat(65536)}}`, [
+    "line 1, column 18: will.message: found a string: it is 65536 bytes long, 65535 are allowed",
+  ]],
   ["keys that are there twice", "keep_alive: 1\ntopics:\n  a: {qos: 1, qos: 2}\nkeep_alive: -2\n", [
     "line 3, column 15: topics.a.qos: is here a second time, the first is in line 3",
     "line 4, column 1: keep_alive: is here a second time, the first is in line 1",
@@ -327,6 +335,12 @@ Deno.test("loadConfig() says why it cannot read a file", async () => {
   const large = await folder.write("large", "#".repeat(10 * 1024 * 1024));
   await assertRejects(() => loadConfig(large), ConfigError, `${large} is larger than 1048576 bytes`);
   if (Deno.build.os !== "windows") await assertRejects(() => loadConfig("/dev/zero"), ConfigError, "is larger than");
+});
+
+Deno.test("loadConfig() says that a URL is not percent-encoded", async () => {
+  for (const url of ["file:///tmp/%zz.yaml", "file:///tmp/%ff.yaml"]) {
+    await assertRejects(() => loadConfig(new URL(url)), ConfigError, `Cannot read ${url}: it holds a % that starts no`);
+  }
 });
 
 Deno.test("loadConfig() rejects what is no path", async () => {
