@@ -110,6 +110,17 @@ const WRONG: readonly [what: string, text: string, faults: readonly string[]][] 
     "line 2, column 1: the line is indented with a tab, which YAML does not allow: use spaces",
     "line 3, column 1: the line is indented with a tab, which YAML does not allow: use spaces",
   ]],
+  ["keys that are no texts", "topics:\n  a: {qos: 1}\n  007: {qos: 1}\n  1.10: {qos: 3}\n", [
+    "line 1, column 1: topics.1.1.qos: found 3, must be 0, 1 or 2",
+    "line 3, column 3: topics.007: this key is no text to YAML, put it in quotes",
+    "line 4, column 3: topics.1.10: this key is no text to YAML, put it in quotes",
+  ]],
+  ["keys that are mappings", "topics:\n  a: {qos: 1}\n  {{ topic }}: {qos: 1}\n", [
+    "line 3, column 13: this key is a list or a mapping to YAML, put it in quotes",
+  ]],
+  ["keys that are the same number", "topics:\n  10: {qos: 1}\n  0xA: {qos: 1}\n", [
+    "line 3, column 3: is not valid YAML: this key is the same to YAML as one before, put both in quotes",
+  ]],
   ["several documents", "keep_alive: 1\n---\nkeep_alive: 2\n", [
     "line 2, column 1: a second document begins here, and there must be only one",
   ]],
