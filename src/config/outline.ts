@@ -337,7 +337,7 @@ export class Outline {
   #flowMapping(mapping: Node): Node {
     this.#flowItems("}", () => {
       const at = this.#at;
-      const { text } = this.#flowItem(newNode());
+      const { text } = this.#part(newNode(), "?", at, (key) => this.#flowItem(key));
       if (text === undefined) throw new Lost();
       this.#value(mapping, text, at, (value) => this.#isColon() ? this.#flowItem(value) : value);
     });

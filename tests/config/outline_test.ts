@@ -260,6 +260,7 @@ Deno.test("Outline.measure() counts values, each alias as what it stands for", (
   }
   assertEquals(measure("[".repeat(10_000)), [Infinity, Infinity]);
   assertEquals(measure("- ".repeat(10_000)), [Infinity, Infinity]);
+  assertEquals(measure("{".repeat(10_000)), [Infinity, Infinity]);
 });
 
 function placeOf(outline: Outline, path: Path): string {
