@@ -1,3 +1,4 @@
+import { LONGEST_TIMER } from "../timer.ts";
 import type { BrokerConfig, ClientConfig } from "./client_config.ts";
 import type { Path } from "./path.ts";
 
@@ -114,8 +115,6 @@ type FieldOf<T> = [T] extends [boolean] ? BooleanField
   : string extends keyof T ? TopicsField<FieldsOf<T[string & keyof T]>>
   : MappingField<FieldsOf<T>>;
 
-/** The greatest delay of `setTimeout`, which takes milliseconds as a signed integer of 32 bits. */
-const LONGEST_TIMER = 2_147_483;
 const UINT16 = 65_535;
 const UINT32 = 4_294_967_295;
 
