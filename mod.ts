@@ -110,6 +110,6 @@ export type {
   StoredSubscription,
 } from "./src/stored_session.ts";
 export { matchTopic } from "./src/topic.ts";
-export type { Endpoint, Scheme } from "./src/transport/endpoint.ts";
+export type { Endpoint, Scheme } from "./src/endpoint.ts";
 export type { ExtraHeaders } from "./src/transport/open.ts";
 export type { OpenOptions, OpenTransport, Transport } from "./src/transport/transport.ts";

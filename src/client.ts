@@ -5,6 +5,7 @@ import { generateClientId } from "./client_id.ts";
 import type { ClientConfig } from "./config/client_config.ts";
 import { checkConfig, resolveConfig, type ResolvedConfig, summarizeConfig } from "./config/config.ts";
 import { loadConfig } from "./config/config_file.ts";
+import { type Endpoint, parseEndpoint } from "./endpoint.ts";
 import { ClientError } from "./errors.ts";
 import type { ApplicationMessage } from "./message.ts";
 import { withoutSecrets } from "./observe/packet_log.ts";
@@ -19,7 +20,6 @@ import { type RequestHandler, type Responder, RouteResponder } from "./shell/res
 import type { SessionStore } from "./store/session_store.ts";
 import { SqliteSessionStore } from "./store/sqlite_session_store.ts";
 import { filterOfShare, stringFault, topicFault, topicFilterFault, utf8Length } from "./topic.ts";
-import { type Endpoint, parseEndpoint } from "./transport/endpoint.ts";
 import { type ExtraHeaders, transportOpener } from "./transport/open.ts";
 import type { OpenTransport } from "./transport/transport.ts";
 

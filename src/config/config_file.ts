@@ -95,9 +95,10 @@ function withoutValue({ path, message, found }: Fault): Fault {
   return { path, message: message.replace(`found ${found}`, "found a value from the environment") };
 }
 
-function withHint({ path, message }: Fault, config: unknown): Fault {
-  const advice = hint(fieldAt(path), valueAt(config, path));
-  return { path, message: advice === undefined ? message : `${message} (${advice})` };
+function withHint(fault: Fault, config: unknown): Fault {
+  const { path, message, found } = fault;
+  const advice = found === undefined ? undefined : hint(fieldAt(path), valueAt(config, path));
+  return advice === undefined ? fault : { path, message: `${message} (${advice})` };
 }
 
 function invalid(faults: PlacedFault[], file: string | undefined): ConfigError {
@@ -126,8 +127,12 @@ function pathOf(path: string | URL): string {
   if (path.protocol !== "file:") {
     throw new TypeError(`Cannot load ${path.protocol} URLs: give the URL or the path of a file`);
   }
-  const decoded = decodeURIComponent(path.pathname);
-  return Deno.build.os === "windows" ? decoded.slice(1) : decoded;
+  try {
+    const decoded = decodeURIComponent(path.pathname);
+    return Deno.build.os === "windows" ? decoded.slice(1) : decoded;
+  } catch (cause) {
+    throw new ConfigError(`Cannot read ${path}: it holds a % that starts no percent-encoded UTF-8`, { cause });
+  }
 }
 
 function folderOf(file: string): string {

@@ -1,12 +1,15 @@
+import { endpointFault } from "../endpoint.ts";
 import { binaryFault, stringFault, topicFault, utf8Length } from "../topic.ts";
 import {
   allowedBy,
   type BytesField,
   type Field,
+  fieldAt,
   FIELDS,
   type FieldTable,
   type NumberField,
   type PairsField,
+  type TextField,
   type TextFormat,
   type TextsField,
   type TopicsField,
@@ -27,6 +30,13 @@ export interface Fault {
 const LONGEST_PROTOCOL_NAME = 255;
 const LONGEST_QUOTE = 64;
 
+/** What a file holds, a private key for instance, in the place of its path. */
+const NO_PATH = /-----BEGIN|[\r\n]/;
+/** What may follow the name of a key that its colon and a space do not. */
+const AFTER_NAME = /[:=\s"']/;
+const SECRET_KEYS = Object.entries<Field>(FIELDS).filter(([, { secret }]) => secret).map(([key]) => key);
+const SECRET_WITH_KEY = new RegExp(`(?:${SECRET_KEYS.join("|")})${AFTER_NAME.source}`, "i");
+
 /** Gives what is wrong with a configuration, everything or not more than so many faults; a value without faults is a `ClientConfig`. */
 export function findFaults(config: unknown, most = Infinity): Fault[] {
   return mappingFaults(FIELDS, config, []).take(most).toArray();
@@ -39,7 +49,7 @@ export function formatFault({ path, message }: Fault): string {
 
 function* mappingFaults(table: FieldTable, value: unknown, path: Path): Generator<Fault> {
   if (!isMapping(value)) {
-    yield misfit(path, value, "a mapping", path.length === 0); // it may be the contents of a wrong file
+    yield misfit(path, value, "a mapping", true); // it may be the contents of a wrong file, or user:password
     return;
   }
   for (const [key, entry] of Object.entries(value)) {
@@ -58,6 +68,9 @@ function* mappingFaults(table: FieldTable, value: unknown, path: Path): Generato
 
 function unknownKey(key: string, table: FieldTable): string {
   const keys = Object.keys(table);
+  const [name] = key.split(AFTER_NAME, 1); // the key of `{password:secret}` is all that is in the braces
+  const unfinished = name === key ? undefined : nearest(name, keys);
+  if (unfinished !== undefined) return `unknown key, did you mean ${unfinished}? A colon and a space must follow it`;
   const meant = nearest(key, keys);
   return meant === undefined ? `unknown key, allowed are ${keys.join(", ")}` : `unknown key, did you mean ${meant}?`;
 }
@@ -74,7 +87,7 @@ function* fieldFaults(field: Field, value: unknown, path: Path): Generator<Fault
       if (!field.values.some((allowed) => allowed === value)) yield misfit(path, value, allowedBy(field), field.secret);
       break;
     case "text":
-      yield* textFaults(field.format, value, path, field.secret);
+      yield* textFaults(field, value, path);
       break;
     case "texts":
       yield* textsFaults(field, value, path);
@@ -103,13 +116,20 @@ function isInRange(
   return value >= min && value > above && value <= max;
 }
 
-function* textFaults(format: TextFormat, value: unknown, path: Path, secret?: boolean): Generator<Fault> {
+function* textFaults(
+  { format, secret, textKey }: Pick<TextField, "format" | "secret" | "textKey">,
+  value: unknown,
+  path: Path,
+): Generator<Fault> {
   if (typeof value !== "string") {
     yield misfit(path, value, `a ${format}`, secret);
-    return;
+  } else if (format === "path" && NO_PATH.test(value)) {
+    const advice = textKey === undefined ? "" : `; ${textKey} takes the text of the file`;
+    yield unfit(path, value, `a path must hold neither PEM nor line breaks${advice}`, true);
+  } else {
+    const reason = textFault(format, value);
+    if (reason !== undefined) yield unfit(path, value, reason, secret);
   }
-  const reason = textFault(format, value);
-  if (reason !== undefined) yield unfit(path, value, reason, secret);
 }
 
 function textFault(format: TextFormat, text: string): string | undefined {
@@ -120,17 +140,20 @@ function textFault(format: TextFormat, text: string): string | undefined {
       return topicFault(text);
     case "protocol name":
       if (utf8Length(text) > LONGEST_PROTOCOL_NAME) return `at most ${LONGEST_PROTOCOL_NAME} bytes are allowed`;
+      break;
+    case "URI":
+      if (text !== "") return endpointFault(text);
   }
   if (text === "") return `a ${format} must not be empty`;
 }
 
 function* textsFaults(field: TextsField, value: unknown, path: Path): Generator<Fault> {
   if (field.single && typeof value === "string") {
-    yield* textFaults(field.format, value, path, field.secret);
+    yield* textFaults(field, value, path);
   } else if (!Array.isArray(value) || value.length === 0) {
     yield misfit(path, value, allowedBy(field), field.secret);
   } else {
-    for (const [i, text] of value.entries()) yield* textFaults(field.format, text, [...path, i], field.secret);
+    for (const [i, text] of value.entries()) yield* textFaults(field, text, [...path, i]);
   }
 }
 
@@ -148,12 +171,12 @@ function* pairsFaults(field: PairsField, value: unknown, path: Path): Generator<
     for (const [name, text] of Object.entries(value)) {
       const reason = stringFault(name);
       if (reason !== undefined) yield { path: [...path, name], message: `a name cannot be sent: ${reason}` };
-      yield* textFaults("string", text, [...path, name]);
+      yield* textFaults({ format: "string" }, text, [...path, name]);
     }
   } else if (Array.isArray(value)) {
     for (const [i, pair] of value.entries()) {
       if (!Array.isArray(pair) || pair.length !== 2) yield misfit([...path, i], pair, "a [name, value] pair");
-      else for (const [j, text] of pair.entries()) yield* textFaults("string", text, [...path, i, j]);
+      else for (const [j, text] of pair.entries()) yield* textFaults({ format: "string" }, text, [...path, i, j]);
     }
   } else yield misfit(path, value, allowedBy(field));
 }
@@ -183,10 +206,17 @@ function unfit(path: Path, value: unknown, reason: string, secret?: boolean): Fa
 /** Writes a path as one would in code, but for quotes around the keys: `topics./test.qos`, `uri[1]`. */
 function formatPath(path: Path): string {
   if (path.length === 0) return "configuration";
-  return path.map((part) => typeof part === "number" ? `[${part}]` : `.${formatKey(part)}`).join("").replace(/^\./, "");
+  let text = "", isSecret = false;
+  for (const [i, part] of path.entries()) {
+    const field = fieldAt(path.slice(0, i + 1));
+    text += typeof part === "number" ? `[${part}]` : `.${isSecret ? "***" : formatKey(part, field !== undefined)}`;
+    isSecret ||= field?.secret === true;
+  }
+  return text.replace(/^\./, "");
 }
 
-function formatKey(key: string): string {
+function formatKey(key: string, isKnown: boolean): string {
+  if (!isKnown) key = key.replace(/([:=]).*$/s, "$1***");
   if (mayHoldPassword(key)) return "***";
   if (key.length > LONGEST_QUOTE) key = `${key.slice(0, LONGEST_QUOTE)}…`;
   return /^[^"\p{C}\p{Z}]+$/u.test(key) ? key : quote(key);
@@ -227,7 +257,7 @@ export function isMapping(value: unknown): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** Tells whether a text may be a URI, or the part of one that holds a password, that strayed to a wrong place. */
+/** Tells whether a text may be a URI, the part of one that holds a password, or a secret with its key, that strayed to a wrong place. */
 function mayHoldPassword(text: string): boolean {
-  return text.includes("://") || text.includes("@");
+  return text.includes("://") || text.includes("@") || SECRET_WITH_KEY.test(text);
 }

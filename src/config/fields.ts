@@ -1,3 +1,4 @@
+import { LONGEST_TIMER } from "../timer.ts";
 import type { BrokerConfig, ClientConfig } from "./client_config.ts";
 import type { Path } from "./path.ts";
 
@@ -52,6 +53,8 @@ export type TextFormat = "string" | "topic name" | "path" | "URI" | "PEM text" |
 export interface TextField extends Key {
   readonly kind: "text";
   readonly format: TextFormat;
+  /** The key beside the path of a file that takes its text. */
+  readonly textKey?: string;
 }
 
 /** A list of texts. */
@@ -112,8 +115,6 @@ type FieldOf<T> = [T] extends [boolean] ? BooleanField
   : string extends keyof T ? TopicsField<FieldsOf<T[string & keyof T]>>
   : MappingField<FieldsOf<T>>;
 
-/** The greatest delay of `setTimeout`, which takes milliseconds as a signed integer of 32 bits. */
-const LONGEST_TIMER = 2_147_483;
 const UINT16 = 65_535;
 const UINT32 = 4_294_967_295;
 
@@ -133,6 +134,7 @@ const BROKER = {
   cafile: {
     kind: "text",
     format: "path",
+    textKey: "cadata",
     nullable: true,
     sentence: "The file of the certificate authorities to trust, one or more of them in PEM format.",
   },

@@ -10,7 +10,7 @@ export function hint(field: Field | undefined, value: unknown): string | undefin
   if (value === null) return "without a value, leave the key out";
   if (typeof value === "string") {
     if (field.kind === "boolean" && ALMOST_BOOLEAN.test(value)) return "to YAML 1.2 this is a text";
-    if (field.kind === "bytes") return "write !!binary and Base64";
+    if (field.kind === "bytes") return field.text ? undefined : "write !!binary and Base64";
     return scalar(field, value) === undefined ? undefined : "leave the quotes out";
   }
   const isScalar = typeof value === "number" || typeof value === "boolean" || value instanceof Date;

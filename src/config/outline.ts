@@ -1,4 +1,4 @@
-import type { Path } from "./path.ts";
+import { type Path, valueAt } from "./path.ts";
 
 /** A place in a text; both numbers count from 1. */
 export interface Position {
@@ -12,6 +12,13 @@ export interface Duplicate {
   readonly position: Position;
   /** Where the key stands for the first time. */
   readonly first: Position;
+}
+
+/** A key that is no text to a reader of YAML. */
+export interface MisreadKey {
+  /** Where it is, with the key as it is written. */
+  readonly path: Path;
+  readonly position: Position;
 }
 
 /** How much there is in a text. */
@@ -94,6 +101,12 @@ export class Outline {
     return [...this.#tabs].map((at) => this.#position(at));
   }
 
+  /** Where a list or a mapping that is a key ends, and the outline with it. */
+  get collectionKey(): Position | undefined {
+    const isEnd = !this.#isComplete && /[\]}]\s*$/.test(this.#text.slice(0, this.#at));
+    return isEnd && ":,}".includes(this.#peek()) ? this.#position(this.#at) : undefined;
+  }
+
   /** The beginning of a second document. */
   get secondDocument(): Position | undefined {
     return this.#secondDocument === undefined ? undefined : this.#position(this.#secondDocument);
@@ -108,6 +121,24 @@ export class Outline {
       part = next;
     }
     return this.#position(part.at);
+  }
+
+  /** Gives the keys without quotes of which a reader has made another text: of `007` 7, of `~` null. */
+  misread(value: unknown): MisreadKey[] {
+    const misread = new Map<Part, MisreadKey>(); // an alias leads to the same key again
+    const visit = (node: Node, value: unknown, path: Path) => {
+      if (typeof value !== "object" || value === null) return;
+      for (const [key, part] of node.parts) {
+        if (Object.hasOwn(value, key)) visit(part.node, valueAt(value, [key]), [...path, key]);
+        else if (
+          typeof key === "string" && key !== "<<" && !Array.isArray(value) && this.#text.startsWith(key, part.at)
+        ) {
+          misread.set(part, { path: [...path, key], position: this.#position(part.at) });
+        }
+      }
+    };
+    visit(this.#root, value, []);
+    return [...misread.values()];
   }
 
   /** Where the thread was lost: the innermost key or item that was begun. */
@@ -306,7 +337,7 @@ export class Outline {
   #flowMapping(mapping: Node): Node {
     this.#flowItems("}", () => {
       const at = this.#at;
-      const { text } = this.#flowItem(newNode());
+      const { text } = this.#part(newNode(), "?", at, (key) => this.#flowItem(key));
       if (text === undefined) throw new Lost();
       this.#value(mapping, text, at, (value) => this.#isColon() ? this.#flowItem(value) : value);
     });

@@ -1,3 +1,4 @@
+import { maskedUri } from "../endpoint.ts";
 import { type Field, FIELDS, type FieldTable } from "./fields.ts";
 
 /** What stands for a secret. */
@@ -40,11 +41,9 @@ function maskedValue(value: unknown, field: Field | undefined): unknown {
   if (field.kind === "mapping") return typeof value === "object" && value !== null ? masked(value, field.fields) : MASK;
   if (!field.secret) return value;
   if (field.kind !== "texts") return MASK;
-  return Array.isArray(value) ? value.map(maskedUri) : maskedUri(value);
+  return Array.isArray(value) ? value.map(maskedText) : maskedText(value);
 }
 
-/** Hides user name and password, also where they hold what they should not, and the query, which may hold a token. */
-function maskedUri(uri: unknown): string {
-  if (typeof uri !== "string") return MASK;
-  return uri.replace(/^([a-z][a-z0-9+.-]*:)?(\/\/)?.*@/is, `$1$2${MASK}@`).replace(/\?.*$/s, `?${MASK}`);
+function maskedText(uri: unknown): string {
+  return typeof uri === "string" ? maskedUri(uri) : MASK;
 }

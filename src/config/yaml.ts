@@ -39,6 +39,7 @@ const EXPLANATIONS: readonly [words: string, explanation: string][] = [
   ["end of the stream or a document separator", "a text that begins with one of @ ` % & - ? [ { needs quotes"],
   ["escape sequence", "double quotes take \\ as the beginning of a code, single quotes do not"],
   ["hexadecimal character", "double quotes take \\ as the beginning of a code, single quotes do not"],
+  ["duplicated key", "this key is the same to YAML as one before, put both in quotes"],
   ["merge mappings", "<< takes a mapping or a list of mappings"],
   ["character", "there is a character that cannot be printed"],
 ];
@@ -50,7 +51,8 @@ export function readYaml(text: string): Yaml {
   const faults = [...outlineFaults(outline)];
   if (faults.length > 0) return { value: undefined, outline, faults };
   try {
-    return { value: read(text), outline, faults };
+    const value = read(text);
+    return { value, outline, faults: [...keyFaults(outline, value)] };
   } catch (error) {
     if (!isDuplicate(error) || outline.duplicates.length === 0) {
       return { value: undefined, outline, faults: [explain(error, outline)] };
@@ -61,7 +63,8 @@ export function readYaml(text: string): Yaml {
     faults.push({ path, position, message: `is here a second time, the first is in line ${first.line}` });
   }
   try {
-    return { value: read(text, true), outline, faults };
+    const value = read(text, true);
+    return { value, outline, faults: [...faults, ...keyFaults(outline, value)] };
   } catch (error) {
     return { value: undefined, outline, faults: [...faults, explain(error, outline)] };
   }
@@ -86,6 +89,15 @@ function* outlineFaults(outline: Outline): Generator<YamlFault> {
   else if (size > MOST_VALUES) {
     yield { message: `there are more than ${MOST_VALUES} values, each alias (*name) being all that it stands for` };
   }
+}
+
+/** A mapping has texts as keys alone. Of other keys the reader makes texts, but not those that are written. */
+function* keyFaults(outline: Outline, value: unknown): Generator<YamlFault> {
+  for (const { path, position } of outline.misread(value)) {
+    yield { path, position, message: "this key is no text to YAML, put it in quotes" };
+  }
+  const position = outline.collectionKey;
+  if (position !== undefined) yield { position, message: "this key is a list or a mapping to YAML, put it in quotes" };
 }
 
 function isDuplicate(error: unknown): boolean {

@@ -1,9 +1,9 @@
 import type { Dialect } from "../codec/dialect.ts";
+import type { Endpoint } from "../endpoint.ts";
 import { ConnectError, messageOf } from "../errors.ts";
 import type { ConnectPacket, WillPacket } from "../packets.ts";
 import { NO_PROPERTIES, type Properties } from "../properties.ts";
 import { binaryFault, stringFault } from "../topic.ts";
-import type { Endpoint } from "../transport/endpoint.ts";
 import type { OpenTransport, Transport } from "../transport/transport.ts";
 
 /** What the client logs in with. */

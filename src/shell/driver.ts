@@ -1,5 +1,6 @@
 import { delay } from "@std/async";
 import type { Dialect } from "../codec/dialect.ts";
+import type { Endpoint } from "../endpoint.ts";
 import {
   ClientError,
   ConnectError,
@@ -24,9 +25,9 @@ import { describeRefusal, PERMANENT_REFUSALS } from "../reason_codes.ts";
 import type { Effects } from "../session/effects.ts";
 import { Flow, type PublishFlow } from "../session/flow.ts";
 import { type CancellableFlow, Session, type SessionOptions } from "../session/session.ts";
-import type { Endpoint } from "../transport/endpoint.ts";
 import { connectError } from "../transport/connect_error.ts";
 import type { SessionStore } from "../store/session_store.ts";
+import { LONGEST_TIMER } from "../timer.ts";
 import { backoff } from "./backoff.ts";
 import { connectPacket, type ConnectPlan, credentialsOf, openTransport } from "./connect_plan.ts";
 import { Connection, type ConnectionListener, type ConnectionOptions } from "./connection.ts";
@@ -34,7 +35,7 @@ import { Inbox } from "./inbox.ts";
 import { Itinerary } from "./itinerary.ts";
 import { Requester } from "./requester.ts";
 import { type StoreListener, StoreWriter } from "./store_writer.ts";
-import { LONGEST_TIMER, now, PromiseWaiter, unlessAborted, within } from "./waiting.ts";
+import { now, PromiseWaiter, unlessAborted, within } from "./waiting.ts";
 
 /** What a broker asks in the course of an enhanced authentication (MQTT 5.0, §4.12). */
 export interface AuthChallenge {

@@ -1,7 +1,7 @@
 import type { Dialect } from "../codec/dialect.ts";
+import { type Endpoint, parseServerReference } from "../endpoint.ts";
 import { ConnectError, ConnectionLostError } from "../errors.ts";
 import { UNSUPPORTED_PROTOCOL_VERSION } from "../reason_codes.ts";
-import { type Endpoint, parseServerReference } from "../transport/endpoint.ts";
 
 /** Which broker is tried next, and in which dialect. */
 export class Itinerary {

@@ -1,6 +1,6 @@
 import type { ApplicationMessage } from "../message.ts";
 import { Queue } from "../queue.ts";
-import { LONGEST_TIMER } from "./waiting.ts";
+import { LONGEST_TIMER } from "../timer.ts";
 
 /** Somebody who waits for a message. */
 interface Waiter {

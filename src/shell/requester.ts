@@ -5,8 +5,8 @@ import type { PublishPacket, SubscribePacket } from "../packets.ts";
 import { NO_PROPERTIES } from "../properties.ts";
 import { rejection } from "../reason_codes.ts";
 import type { Subscriptions } from "../session/subscriptions.ts";
+import { LONGEST_TIMER } from "../timer.ts";
 import { topicFault } from "../topic.ts";
-import { LONGEST_TIMER } from "./waiting.ts";
 
 /** What sends for a requester. */
 interface Sender {

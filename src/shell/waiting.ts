@@ -1,9 +1,7 @@
 import type { Waiter } from "../session/flow.ts";
+import { LONGEST_TIMER } from "../timer.ts";
 
 const ignore = () => {};
-
-/** The longest time that a timer can be set to, in seconds; to wait for longer is to wait without end. */
-export const LONGEST_TIMER = 2_147_483;
 
 /** How long an aborted attempt has to be over, in seconds. */
 const ABORT_GRACE = 0.1;

@@ -21,6 +21,8 @@ export interface Certificates {
   key?: string;
 }
 
+/** What a file holds, in the place of its path. */
+const NO_PATH = /-----BEGIN|[\r\n]/;
 const CERTIFICATE = /^-----BEGIN CERTIFICATE-----/m;
 /** Deno passes over these without a word. */
 const OTHER_CERTIFICATE = /^-----BEGIN (?:TRUSTED|X509) CERTIFICATE-----/m;
@@ -37,6 +39,10 @@ export async function loadCertificates(sources: CertificateSources): Promise<Cer
   const { caFile, caPath, caData, certFile, keyFile } = sources;
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw new ConfigError("A client certificate needs both certfile and keyfile");
+  }
+  for (const [name, path] of Object.entries({ caFile, caPath })) {
+    if (path === undefined || !NO_PATH.test(path)) continue;
+    throw new ConfigError(`${name} must be a path, and holds PEM or a line break; caData takes the text of a file`);
   }
   const caCerts: string[] = [];
   if (caData !== undefined) caCerts.push(checkedCertificates(caData, "cadata"));

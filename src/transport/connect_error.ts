@@ -1,5 +1,5 @@
+import { authority, type Endpoint, type Scheme } from "../endpoint.ts";
 import { ConfigError, ConnectError, ConnectionLostError, messageOf, ProtocolError } from "../errors.ts";
-import { authority, type Endpoint, type Scheme } from "./endpoint.ts";
 
 /** How an error is recognised, what is to be checked then, and whether trying again cannot help. */
 interface Advice {

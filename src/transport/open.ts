@@ -1,6 +1,6 @@
+import type { Endpoint } from "../endpoint.ts";
 import { ConfigError, ConnectError, messageOf } from "../errors.ts";
 import { type Certificates, type CertificateSources, loadCertificates } from "./certificates.ts";
-import type { Endpoint } from "./endpoint.ts";
 import { openTcp } from "./tcp.ts";
 import { openTls } from "./tls.ts";
 import type { OpenOptions, OpenTransport, Transport } from "./transport.ts";

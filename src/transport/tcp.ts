@@ -1,4 +1,4 @@
-import type { Endpoint } from "./endpoint.ts";
+import type { Endpoint } from "../endpoint.ts";
 import { StreamTransport } from "./stream.ts";
 import type { OpenOptions, Transport } from "./transport.ts";
 

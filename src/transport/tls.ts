@@ -1,6 +1,6 @@
+import type { Endpoint } from "../endpoint.ts";
 import { abortable } from "./abortable.ts";
 import type { Certificates } from "./certificates.ts";
-import type { Endpoint } from "./endpoint.ts";
 import { StreamTransport } from "./stream.ts";
 import { connectTcp } from "./tcp.ts";
 import type { OpenOptions, Transport } from "./transport.ts";

@@ -1,4 +1,4 @@
-import type { Endpoint } from "./endpoint.ts";
+import type { Endpoint } from "../endpoint.ts";
 
 /**
  * A network connection as a pipe of bytes; MQTT is not known to it.

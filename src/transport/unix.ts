@@ -1,5 +1,5 @@
+import type { Endpoint } from "../endpoint.ts";
 import { abortable } from "./abortable.ts";
-import type { Endpoint } from "./endpoint.ts";
 import { StreamTransport } from "./stream.ts";
 import type { OpenOptions, Transport } from "./transport.ts";
 

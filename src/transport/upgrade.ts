@@ -1,4 +1,4 @@
-import { authority, type Endpoint } from "./endpoint.ts";
+import { authority, type Endpoint } from "../endpoint.ts";
 import type { Certificates } from "./certificates.ts";
 
 /** What to ask with. */

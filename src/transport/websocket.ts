@@ -1,8 +1,8 @@
+import { authority, type Endpoint } from "../endpoint.ts";
 import { ProtocolError } from "../errors.ts";
 import { Queue } from "../queue.ts";
 import { PROTOCOL_ERROR } from "../reason_codes.ts";
 import type { Certificates } from "./certificates.ts";
-import { authority, type Endpoint } from "./endpoint.ts";
 import type { OpenOptions, Transport } from "./transport.ts";
 import { askRefusal, hidesRefusal } from "./upgrade.ts";
 

@@ -33,6 +33,10 @@ const WRONG: readonly [what: string, text: string, faults: readonly string[]][] 
   ["a key below the wrong one", "will:\n  topic: a\n  message: b\n  retian: 1\n", [
     "line 4, column 3: will.retian: unknown key, did you mean retain?",
   ]],
+  ["keys whose colon has no space behind it", "{keep_alive: 5, password:hunter2, topics: {a: {qos:1}}}", [
+    "line 1, column 17: ***: unknown key, did you mean password? A colon and a space must follow it",
+    "line 1, column 48: topics.a.qos:***: unknown key, did you mean qos? A colon and a space must follow it",
+  ]],
   ["a key of the broker's", "broker: {cleansession: true}", [
     "line 1, column 10: broker.cleansession: unknown key, allowed are uri, cafile, capath, cadata",
   ]],
@@ -81,6 +85,22 @@ const WRONG: readonly [what: string, text: string, faults: readonly string[]][] 
     'line 1, column 43: will.properties.correlationData: found "AAEC", must be a Uint8Array, at most 65535 bytes ' +
     "(write !!binary and Base64)",
   ]],
+  [
+    "URIs that lead to no broker",
+    "uri: http://u:hunter2@h\nbroker:\n  uri:\n    - mqtt://a\n    - mqtt://u:hunter2\n",
+    [
+      "line 1, column 1: uri: found a string: its scheme is not one of mqtt://, mqtts://, ws://, wss:// or unix:",
+      "line 5, column 5: broker.uri[1]: found a string: host or port are malformed",
+    ],
+  ],
+  ["values that are right where something else is wrong", "authentication_data: x\ntopics: {a/+: null}\n", [
+    "line 1, column 1: authentication_data: is of no use without authentication_method",
+    "line 2, column 10: topics.a/+: topic names must not contain wildcards",
+    "line 2, column 10: topics.a/+: found null, must be a mapping (without a value, leave the key out)",
+  ]],
+  ["texts that are too long", `will: {topic: a, message: ${"x".repeat(65536)}}`, [
+    "line 1, column 18: will.message: found a string: it is 65536 bytes long, 65535 are allowed",
+  ]],
   ["keys that are there twice", "keep_alive: 1\ntopics:\n  a: {qos: 1, qos: 2}\nkeep_alive: -2\n", [
     "line 3, column 15: topics.a.qos: is here a second time, the first is in line 3",
     "line 4, column 1: keep_alive: is here a second time, the first is in line 1",
@@ -89,6 +109,17 @@ const WRONG: readonly [what: string, text: string, faults: readonly string[]][] 
   ["tabs", "topics:\n\t/test:\n\t\tqos: 1\n", [
     "line 2, column 1: the line is indented with a tab, which YAML does not allow: use spaces",
     "line 3, column 1: the line is indented with a tab, which YAML does not allow: use spaces",
+  ]],
+  ["keys that are no texts", "topics:\n  a: {qos: 1}\n  007: {qos: 1}\n  1.10: {qos: 3}\n", [
+    "line 1, column 1: topics.1.1.qos: found 3, must be 0, 1 or 2",
+    "line 3, column 3: topics.007: this key is no text to YAML, put it in quotes",
+    "line 4, column 3: topics.1.10: this key is no text to YAML, put it in quotes",
+  ]],
+  ["keys that are mappings", "topics:\n  a: {qos: 1}\n  {{ topic }}: {qos: 1}\n", [
+    "line 3, column 13: this key is a list or a mapping to YAML, put it in quotes",
+  ]],
+  ["keys that are the same number", "topics:\n  10: {qos: 1}\n  0xA: {qos: 1}\n", [
+    "line 3, column 3: is not valid YAML: this key is the same to YAML as one before, put both in quotes",
   ]],
   ["several documents", "keep_alive: 1\n---\nkeep_alive: 2\n", [
     "line 2, column 1: a second document begins here, and there must be only one",
@@ -166,6 +197,16 @@ Deno.test("parseConfig() shows no secret in what it says", () => {
     `password:${SECRET}`,
     `keep_alive: 1\npassword:${SECRET}\nuri: a`,
     `passwort: ${SECRET}`,
+    `{uri: mqtt://h, password:${SECRET}}`,
+    `{password:"${SECRET}"}`,
+    `? password:${SECRET}`,
+    `password=${SECRET}: 1`,
+    `password ${SECRET}: 1`,
+    `broker: user:${SECRET}`,
+    `broker: {uri: mqtt://h, password:${SECRET}}`,
+    `keep_alive: 5\n  password:${SECRET}`,
+    `password: {${SECRET}: "\${"}`,
+    `password: {${SECRET}: 1, ${SECRET}: 2}`,
     `uri: {mqtt: //u:${SECRET}@h}`,
     `uri: mqtt://u:${SECRET}@h: x`,
     `urls: [mqtt://u:${SECRET}@h]`,
@@ -194,6 +235,31 @@ Deno.test("parseConfig() shows nothing of what the environment has", () => {
     `line 1, column 1: keep_alive: found a value from the environment, must be ${WHOLE}`,
     "line 2, column 1: default_qos: found a value from the environment, must be 0, 1 or 2",
     "line 3, column 8: will.topic: found a value from the environment: topic names must not contain wildcards",
+  ]);
+});
+
+Deno.test("loadConfig() refuses a private key in the place of its path, and does not show it", async () => {
+  using _ = environment({ HBMQTT_TEST: `-----BEGIN PRIVATE KEY-----\n${SECRET}\n` });
+  await using folder = await temporaryFolder();
+  const path = await folder.write(
+    "client.yaml",
+    `keyfile: \${HBMQTT_TEST}\ncertfile: |\n  -----BEGIN X\n  ${SECRET}\n`,
+  );
+  const { message } = await assertRejects(() => loadConfig(path), ConfigError);
+  assertEquals(message.split("\n  "), [
+    `${path} is not valid:`,
+    `${path}:1:1: keyfile: found a value from the environment: a path must hold neither PEM nor line breaks`,
+    `${path}:2:1: certfile: found a string: a path must hold neither PEM nor line breaks`,
+  ]);
+});
+
+Deno.test("parseConfig() checks a URI after its variables are replaced", () => {
+  using _ = environment({ HBMQTT_TEST: "host:1", HBMQTT_WRONG: `u:${SECRET}/@h` });
+  assertEquals(parseConfig("uri: mqtt://${HBMQTT_TEST}"), { uri: "mqtt://host:1" });
+  assertEquals(faultsOf("uri:\n- mqtt://${HBMQTT_WRONG}\n- mqtt://${HBMQTT_UNSET}\n"), [
+    "line 2, column 1: uri[0]: found a value from the environment: host or port are malformed; write / in user name and " +
+    "password as %2F, ? as %3F, # as %23",
+    "line 3, column 1: uri[1]: the environment variable HBMQTT_UNSET is not set; ${HBMQTT_UNSET:-default} would give a default",
   ]);
 });
 
@@ -280,6 +346,12 @@ Deno.test("loadConfig() says why it cannot read a file", async () => {
   const large = await folder.write("large", "#".repeat(10 * 1024 * 1024));
   await assertRejects(() => loadConfig(large), ConfigError, `${large} is larger than 1048576 bytes`);
   if (Deno.build.os !== "windows") await assertRejects(() => loadConfig("/dev/zero"), ConfigError, "is larger than");
+});
+
+Deno.test("loadConfig() says that a URL is not percent-encoded", async () => {
+  for (const url of ["file:///tmp/%zz.yaml", "file:///tmp/%ff.yaml"]) {
+    await assertRejects(() => loadConfig(new URL(url)), ConfigError, `Cannot read ${url}: it holds a % that starts no`);
+  }
 });
 
 Deno.test("loadConfig() rejects what is no path", async () => {

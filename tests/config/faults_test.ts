@@ -84,6 +84,8 @@ for (const [path, good, bad, allowed] of CHOICES) {
 const BYTES = "at most 65535 bytes";
 const LONG = "x".repeat(65535);
 const URIS = "a URI or a list of URIs, not empty";
+const PEM = "-----BEGIN X-----\n";
+const NO_PATH = "a path must hold neither PEM nor line breaks";
 const PAIRS = "a list of [name, value] pairs, or a mapping of names to values, all of them strings";
 
 const GOOD: readonly [path: string, value: unknown][] = [
@@ -118,11 +120,23 @@ const BAD: readonly [path: string, value: unknown, fault: string][] = [
   ["uri", ["mqtt://a", 5], "uri[1]: found a number, must be a URI"],
   ["uri", [["mqtt://a"]], "uri[0]: found a list, must be a URI"],
   ["uri", { host: "a" }, `uri: found a mapping, must be ${URIS}`],
+  ["uri", "http://a", "uri: found a string: its scheme is not one of mqtt://, mqtts://, ws://, wss:// or unix:"],
+  ["uri", ["unix:/a", "mqtt://a/b"], 'uri[1]: found a string: "mqtt:" takes no path and no query'],
+  [
+    "broker.uri",
+    "a:b",
+    "broker.uri: found a string: its scheme is not one of mqtt://, mqtts://, ws://, wss:// or unix:",
+  ],
   ["broker", "mqtt://a", "broker: found a string, must be a mapping"],
   ["broker", null, "broker: found null, must be a mapping"],
   ["broker.uri", ["mqtt://a", ""], "broker.uri[1]: found a string: a URI must not be empty"],
   ["broker.cleansession", true, "broker.cleansession: unknown key, allowed are uri, cafile, capath, cadata"],
   ["cafile", "", 'cafile: found "": a path must not be empty'],
+  ["cafile", PEM, `cafile: found a string: ${NO_PATH}; cadata takes the text of the file`],
+  ["broker.cafile", PEM, `broker.cafile: found a string: ${NO_PATH}; cadata takes the text of the file`],
+  ["keyfile", PEM, `keyfile: found a string: ${NO_PATH}`],
+  ["keyfile", PEM.replaceAll("\n", ""), `keyfile: found a string: ${NO_PATH}`],
+  ["store", "a\n", `store: found a string: ${NO_PATH}`],
   ["capath", ["a"], "capath: found a list, must be a path"],
   ["cadata", new Uint8Array(), "cadata: found a Uint8Array, must be a PEM text"],
   ["certfile", true, "certfile: found true, must be a path"],
@@ -142,10 +156,10 @@ const BAD: readonly [path: string, value: unknown, fault: string][] = [
   ["topics.a/+", {}, "topics.a/+: topic names must not contain wildcards"],
   ["topics.#", {}, "topics.#: topic names must not contain wildcards"],
   ["topics.", {}, 'topics."": topic names must not be empty'],
-  ["topics./test", 1, "topics./test: found 1, must be a mapping"],
+  ["topics./test", 1, "topics./test: found a number, must be a mapping"],
   ["topics./test", null, "topics./test: found null, must be a mapping"],
   ["topics./test.qoss", 1, "topics./test.qoss: unknown key, did you mean qos?"],
-  ["will", "gone", 'will: found "gone", must be a mapping'],
+  ["will", "gone", "will: found a string, must be a mapping"],
   ["will.topic", "a/#", 'will.topic: found "a/#": topic names must not contain wildcards'],
   ["will.topic", "", 'will.topic: found "": topic names must not be empty'],
   ["will.message", 5, `will.message: found 5, must be a string or a Uint8Array, ${BYTES}`],
@@ -176,6 +190,8 @@ const BAD: readonly [path: string, value: unknown, fault: string][] = [
   ["user_properties", { a: 1 }, "user_properties.a: found 1, must be a string"],
   ["user_properties", { "\0": "" }, 'user_properties."\\u0000": a name cannot be sent: U+0000 is not allowed'],
   ["authentication_data", "a", "authentication_data: is of no use without authentication_method"],
+  ["keep_alive=60", null, "keep_alive=***: unknown key, did you mean keep_alive? A colon and a space must follow it"],
+  ["keep alive", 60, '"keep alive": unknown key, did you mean keep_alive?'],
   ["keepalive", 60, "keepalive: unknown key, did you mean keep_alive?"],
 ];
 
@@ -230,6 +246,9 @@ Deno.test("findFaults() shows no secret, whatever is wrong with it", () => {
     ["authentication_data", [SECRET]],
     ["uri", [uri, [uri]]],
     ["uri", { [uri]: null }],
+    ["uri", `${uri}:x`],
+    ["uri", `mqtt://user:${SECRET}`],
+    ["uri", [`mqtt:user:${SECRET}`, SECRET]],
     ["uri", { uri }],
     ["broker", uri],
     ["broker.uri", [1, [uri]]],
@@ -241,6 +260,21 @@ Deno.test("findFaults() shows no secret, whatever is wrong with it", () => {
     ["urls", uri],
     ["urls", { [uri]: uri }],
     [uri, null],
+    [`password:${SECRET}`, null],
+    [`password=${SECRET}`, null],
+    [`password ${SECRET}`, null],
+    [`password:"${SECRET}"`, null],
+    [`Passwort:${SECRET}`, null],
+    [`user:${SECRET}`, null],
+    [`x.authentication_data:${SECRET}`, null],
+    [`broker.password:${SECRET}`, null],
+    [`broker.user=${SECRET}`, null],
+    [`topics.password:${SECRET}`, null],
+    [`topics.a.password:${SECRET}`, null],
+    ["broker", `user:${SECRET}`],
+    ["will", SECRET],
+    ["topics.a", SECRET],
+    ["keep_alive", `5 password:${SECRET}`],
     ["keyfile", [`-----BEGIN PRIVATE KEY-----\n${SECRET}`]],
   ];
   for (const [path, value] of wrong) {
@@ -250,6 +284,12 @@ Deno.test("findFaults() shows no secret, whatever is wrong with it", () => {
   }
   const [{ message }] = findFaults({ password: 20260131 });
   assert(!message.includes("2026"), message);
+});
+
+Deno.test("formatFault() shows no key that stands below a secret", () => {
+  const path = (...path: (string | number)[]) => formatFault({ path, message: "x" });
+  assertEquals(path("password", SECRET), "password.***: x");
+  assertEquals(path("broker", "uri", 0, SECRET, 1, SECRET), "broker.uri[0].***[1].***: x");
 });
 
 Deno.test("formatFault() writes one line, of bounded length but for the list of keys", () => {

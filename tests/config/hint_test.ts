@@ -17,6 +17,7 @@ const HINTS: readonly [key: string, value: unknown, hint: string | undefined][] 
   ["client_id", 7, "put it in quotes"],
   ["client_id", new Date(0), "put it in quotes"],
   ["client_id", [], undefined],
+  ["password", "1234", undefined],
   ["password", 1234, "put it in quotes"],
   ["uri", true, "put it in quotes"],
   ["topics", null, "without a value, leave the key out"],

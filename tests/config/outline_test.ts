@@ -182,6 +182,46 @@ Deno.test("Outline finds keys that are in a mapping twice, and only those", () =
   );
 });
 
+/** Texts, and the places of the keys that a reader takes for something else. */
+const MISREAD: readonly [text: string, places: readonly string[]][] = [
+  ["a:\n  1.10: 1\n  007: 2\n  0x1F: 3\n  2026-01-31: 4\n  ~: 5\n  -0: 6", ["2:3", "3:3", "4:3", "5:3", "6:3", "7:3"]],
+  ["7: 1\n1.5: 2\ntrue: 3\nnull: 4\n1:30: 5\na b: 6", []],
+  ['\'007\': 1\n"1.10": 2\n"\\U0001F600": 3', []],
+  ["{007: 1, b: [1.0: 2, {1.50: 3}]}", ["1:2", "1:14", "1:23"]],
+  ["a: &a {007: 1}\nb: *a\nc: {<<: *a, 010: 2}", ["1:8", "3:13"]],
+  ["a: !!pairs [b: 1, b: 2]\nc: !!omap [d: 1]\ne: !!set {f, g}", []],
+];
+
+Deno.test("Outline.misread() gives the keys of which a reader has made another text", () => {
+  for (const [text, places] of MISREAD) {
+    const outline = new Outline(text);
+    const misread = outline.misread(parse(text));
+    assertEquals(misread.map(({ position: { line, column } }) => `${line}:${column}`), places, text);
+    assertEquals(misread.map(({ path }) => placeOf(outline, path)), places, text);
+  }
+});
+
+Deno.test("Outline.collectionKey is where a list or a mapping that is a key ends", () => {
+  const place = (text: string) => {
+    const { line, column } = new Outline(text).collectionKey ?? {};
+    return line === undefined ? undefined : `${line}:${column}`;
+  };
+  for (
+    const text of [
+      "a:\n  [b, c]: 1",
+      "a:\n  b: 1\n  {c: 2} : 3",
+      "a:\n  {{ b }}: 1",
+      "a:\n  b: {{c: 1}: 2}",
+      "? [a]\n: 1",
+    ]
+  ) {
+    assertEquals(place(text)?.slice(0, 2), `${text.split("\n").length}:`, text);
+  }
+  for (const text of ["a: {b: [c]}", "a: [b", "a]: 1\nb}: 2", "[a, b]", "{}", ""]) {
+    assertEquals(place(text), undefined, text);
+  }
+});
+
 Deno.test("Outline finds lines that are indented with tabs, where tabs are no part of a text or in brackets", () => {
   const lines = (text: string) => new Outline(text).tabs.map(({ line }) => line);
   assertEquals(lines("topics:\n\t/test:\n\t\tqos: 1\n\t/other:\n\t\tqos: 2\nuri: a"), [2, 3, 4, 5]);
@@ -220,6 +260,7 @@ Deno.test("Outline.measure() counts values, each alias as what it stands for", (
   }
   assertEquals(measure("[".repeat(10_000)), [Infinity, Infinity]);
   assertEquals(measure("- ".repeat(10_000)), [Infinity, Infinity]);
+  assertEquals(measure("{".repeat(10_000)), [Infinity, Infinity]);
 });
 
 function placeOf(outline: Outline, path: Path): string {

@@ -91,9 +91,6 @@ Deno.test("masked() hides secrets of any kind, user names and queries in URIs of
   assertEquals(uri("mqtt://localhost:1883"), "mqtt://localhost:1883");
   assertEquals(uri("unix:/run/mqtt.sock"), "unix:/run/mqtt.sock");
   assertEquals(uri(`mqtt://user:a/b@${SECRET}@localhost`), "mqtt://***@localhost");
-  assertEquals(uri(`mqtt:user:${SECRET}@localhost`), "mqtt:***@localhost");
-  assertEquals(uri(`user:${SECRET}@localhost`), "user:***@localhost");
-  assertEquals(uri(`//${SECRET}@localhost`), "//***@localhost");
   assertEquals(uri(`wss://localhost/mqtt?token=${SECRET}`), "wss://localhost/mqtt?***");
   assertEquals(masked({ uri: 5, broker: 5, other: "x", constructor: "y" }), {
     uri: "***",

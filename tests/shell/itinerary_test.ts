@@ -4,7 +4,7 @@ import { MQTT_5_0 } from "../../src/codec/mqtt_5_0.ts";
 import { ConnectError, ConnectionLostError } from "../../src/errors.ts";
 import { UNSUPPORTED_PROTOCOL_VERSION } from "../../src/reason_codes.ts";
 import { Itinerary } from "../../src/shell/itinerary.ts";
-import { parseEndpoint } from "../../src/transport/endpoint.ts";
+import { parseEndpoint } from "../../src/endpoint.ts";
 
 const A = parseEndpoint("mqtt://me@a"), B = parseEndpoint("mqtt://b");
 

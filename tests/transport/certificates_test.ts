@@ -160,6 +160,16 @@ folderTest(
   },
 );
 
+Deno.test("loadCertificates() rejects the text of a file in the place of its path, without quoting it", async () => {
+  const key = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n";
+  for (const text of [key, key.replaceAll("\n", " "), "secret\nsecret"]) {
+    for (const sources of [{ caFile: text }, { caPath: text }]) {
+      const error = await assertRejects(() => loadCertificates(sources), ConfigError, "must be a path");
+      assertEquals(Deno.inspect(error).includes("secret"), false);
+    }
+  }
+});
+
 tlsTest("loadCertificates() wants the client's certificate and key together", async ({ client }) => {
   for (const sources of [{ certFile: client.certificate }, { keyFile: client.key }]) {
     await assertRejects(() => loadCertificates(sources), ConfigError, "both certfile and keyfile");

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { type ClientConfig, ConfigError, ConnectError, type ConnectOptions, MQTTClient } from "../../mod.ts";
 import { connectError } from "../../src/transport/connect_error.ts";
-import { parseEndpoint } from "../../src/transport/endpoint.ts";
+import { parseEndpoint } from "../../src/endpoint.ts";
 import { brokerTest } from "../helpers/brokers.ts";
 import { certificatesOfFile } from "../helpers/file_certificates.ts";
 import { keepAwake } from "../helpers/keep_awake.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
-import { parseEndpoint } from "../../src/transport/endpoint.ts";
+import { parseEndpoint } from "../../src/endpoint.ts";
 import { StreamTransport } from "../../src/transport/stream.ts";
 import { openTcp } from "../../src/transport/tcp.ts";
 import type { Transport } from "../../src/transport/transport.ts";

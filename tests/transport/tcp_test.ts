@@ -1,6 +1,6 @@
 // What every transport does is tested in stream_test.ts.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { parseEndpoint } from "../../src/transport/endpoint.ts";
+import { parseEndpoint } from "../../src/endpoint.ts";
 import { openTcp } from "../../src/transport/tcp.ts";
 import type { Transport } from "../../src/transport/transport.ts";
 import { startScriptedPeer } from "../helpers/scripted_peer.ts";

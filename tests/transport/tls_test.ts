@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { loadCertificates } from "../../src/transport/certificates.ts";
-import { parseEndpoint } from "../../src/transport/endpoint.ts";
+import { parseEndpoint } from "../../src/endpoint.ts";
 import { openTls, type TlsOptions } from "../../src/transport/tls.ts";
 import type { Transport } from "../../src/transport/transport.ts";
 import { concat } from "../codec/bytes.ts";

@@ -1,7 +1,7 @@
 // What every transport does is tested in stream_test.ts.
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { join } from "node:path";
-import { parseEndpoint } from "../../src/transport/endpoint.ts";
+import { parseEndpoint } from "../../src/endpoint.ts";
 import type { Transport } from "../../src/transport/transport.ts";
 import { openUnix } from "../../src/transport/unix.ts";
 

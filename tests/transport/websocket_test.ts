@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ProtocolError } from "../../src/errors.ts";
 import { loadCertificates } from "../../src/transport/certificates.ts";
-import { parseEndpoint } from "../../src/transport/endpoint.ts";
+import { parseEndpoint } from "../../src/endpoint.ts";
 import { openWebSocket, type WebSocketOptions, WebSocketTransport } from "../../src/transport/websocket.ts";
 import { concat } from "../codec/bytes.ts";
 import { certificatesOfFile } from "../helpers/file_certificates.ts";

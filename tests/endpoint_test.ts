@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { type Endpoint, parseEndpoint, parseServerReference } from "../../src/transport/endpoint.ts";
+import { type Endpoint, endpointFault, maskedUri, parseEndpoint, parseServerReference } from "../src/endpoint.ts";
 
 const NOBODY = { username: undefined, password: undefined };
 
@@ -89,6 +89,11 @@ const BAD: readonly [uri: string, message: RegExp][] = [
   ["mqtt://[::1", /malformed/],
   ["mqtt://::1", /malformed/],
   ["mqtt://[fe80::1%25eth0]", /malformed/],
+  ["mqtt://user:p/w@host", /host or port are malformed; write \/ in user name and password as %2F/],
+  ["mqtt://user:1/w@host", /an @ in its path must be written %40; write \/ in user name and password as %2F/],
+  ["ws://user:1/w@host/path", /an @ in its path must be written %40/],
+  ["ws://user:1\\w@host/path", /an @ in its path must be written %40/],
+  ["ws://host/a@b", /an @ in its path must be written %40/],
   ["mqtt://host/path", /takes no path and no query/],
   ["mqtt://host?query", /takes no path and no query/],
   ["mqtts://host/path", /takes no path and no query/],
@@ -123,6 +128,17 @@ const WITH_SECRETS = [
   "mqtt://secret:p/x@host",
   "ws://host/path?token=secret#x",
   '"mqtt://user:secret@host',
+  "ws://user:12/secret@host:1/mqtt",
+  "ws://user:12\\secret@host:1/mqtt",
+  "ws://user@host/secret@host",
+  // Without a host there is no @ that ends the password.
+  "mqtt://user:secret",
+  "mqtt:user:secret",
+  "mqtt:/user:secret",
+  "user:secret",
+  "mqtt://[::1]:secret",
+  "mqtt://user:1secret",
+  "mqtt://user:1#secret",
 ];
 
 for (const uri of WITH_SECRETS) {
@@ -131,6 +147,34 @@ for (const uri of WITH_SECRETS) {
     assert(!Deno.inspect(error).split("\n    at ")[0].includes("secret"), error.message);
   });
 }
+
+Deno.test("endpointFault() says what parseEndpoint() does, without the URI", () => {
+  for (const [uri] of GOOD) assertEquals(endpointFault(uri), undefined);
+  for (const [uri, message] of BAD) assertMatch(endpointFault(uri) ?? "", message);
+  for (const uri of WITH_SECRETS) assert(!endpointFault(uri)?.includes("secret"), uri);
+});
+
+/** URIs, and how they are shown. */
+const SHOWN: readonly [uri: string, shown: string][] = [
+  ["mqtt://localhost:1883", "mqtt://localhost:1883"],
+  ["mqtt://[::1]", "mqtt://[::1]"],
+  ["mqtts://[::1]:8883/", "mqtts://[::1]:8883/"],
+  ["ws://h:8080/a:b", "ws://h:8080/a:b"],
+  ["unix:/run/a@b:c.sock", "unix:/run/a@b:c.sock"],
+  ["localhost:1883", "localhost:1883"],
+  ["localhost", "localhost"],
+  ["mqtt://user:a/b@secret@h", "mqtt://***@h"],
+  ["mqtt:user:secret@h", "***@h"],
+  ["user:secret@h:1", "***@h:1"],
+  ["wss://h/mqtt?token=secret", "wss://h/mqtt?***"],
+  ["wss://h/mqtt#secret", "wss://h/mqtt#***"],
+  ["mqtt://user:secret", "mqtt://user:***"],
+  ["mqtt://h:99999", "mqtt://h:99999"],
+];
+
+Deno.test("maskedUri() hides user names, passwords and queries, and nothing else", () => {
+  for (const [uri, shown] of SHOWN) assertEquals(maskedUri(uri), shown);
+});
 
 const REFERENCES: readonly [from: string, reference: string, uri: string, path: string][] = [
   ["mqtt://user:secret@a:1", "b", "mqtt://b:1883", ""],
