@@ -199,7 +199,7 @@ export class Journal {
     }
     for (const [packetId, isReceived] of batch.received) {
       if (!this.#received.has(packetId)) this.#received.set(packetId, isReceived);
-      if (isReceived) concernsMore = true;
+      concernsMore = true;
     }
     for (const topicFilter of batch.subscriptions.keys()) this.#topicFilters.add(topicFilter);
     return { unstored, concernsMore };

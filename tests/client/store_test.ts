@@ -808,6 +808,29 @@ test("drops the link when a step cannot be stored, and loses and repeats nothing
   assertEquals([store.stored().received.sort(), store.publishes()], [[7, 8], []]);
 });
 
+test(
+  "sends no PUBCOMP whose end of the flow cannot be stored: the broker sends PUBREL again",
+  async (store, broker) => {
+    const it = await connect(broker, store);
+    await it.connection.send("34 06 0001 't' 0005 'x'");
+    await it.connection.expect("50 02 0005");
+    store.fail("write", new Error("no room"));
+    const lost = event(it.client, "disconnect");
+    await it.connection.send("62 02 0005");
+    await lost;
+    await it.connection.expectEnd();
+    store.fail("write", undefined);
+    const connection = await broker.welcome(CONNACK_SESSION_PRESENT);
+    await connection.send("62 02 0005");
+    await connection.expect("70 02 0005");
+    assertEquals(store.stored().received, []);
+    await connection.send("34 06 0001 't' 0005 'y'");
+    await connection.expect("50 02 0005");
+    assertEquals([(await it.client.deliverMessage(1)).text(), (await it.client.deliverMessage(1)).text()], ["x", "y"]);
+    await new Kept(it.client, connection).end();
+  },
+);
+
 test("keeps for the next write what it could not remove", async (store, broker) => {
   const it = await connect(broker, store);
   const first = it.client.publish("a", "", { qos: QOS_1 });
