@@ -214,6 +214,19 @@ Deno.test("Session.restore() does not deliver what was received before, until PU
   }
 });
 
+Deno.test("Session.restore() acknowledges what was received before behind the messages before it [MQTT-4.6.0-3]", () => {
+  using it = new Recorder({ manualAck: true });
+  it.session.restore(stored({ received: [6] }), false, 0);
+  for (let round = 0; round < 2; round++) {
+    it.connect(true);
+    for (const packetId of [5, 6, 6]) it.receive(publishPacket("t", 2, "", { packetId, dup: true }));
+    assertEquals([it.delivered.length, it.take()], [round + 1, []]);
+    if (round === 0) it.lose();
+  }
+  it.delivered[1].ack();
+  assertEquals(it.take(), ["PUBREC(5)", "PUBREC(6)"]);
+});
+
 Deno.test("Session.restore() asks for subscriptions again as they were grouped, when the session is lost", () => {
   const subscriptions = [subscription("a", 1), subscription("b", 1), subscription("c", 4)];
   for (const [clean, sent] of [[false, ["SUBSCRIBE(1) a:1 b:1", "SUBSCRIBE(2) c:1"]], [true, []]] as const) {
