@@ -104,6 +104,7 @@ export class Inbound implements Acknowledger {
     if (qos === 0) return;
     const isPending = this.#pending[qos].has(message);
     if (this.#effects.inTransaction) {
+      if (this.#processed.has(message)) return; // by an earlier transaction
       if (this.#repeated.has(message)) {
         throw new ClientError(
           `Cannot acknowledge the message to "${topic}" in a transaction: its connection was lost, and it has come again`,

@@ -277,6 +277,22 @@ test("acknowledges when it is committed, and each behind those before it", async
   assertEquals(it.received(), []);
 });
 
+test("does not take back the acknowledgement of an earlier one when it acknowledges the same again and fails", async (it) => {
+  const { store, client, connection } = it;
+  await connection.send("34 05 0001 'a' 0001", "34 05 0001 'b' 0002");
+  const a = await client.deliverMessage(), b = await client.deliverMessage();
+  store.transaction(() => b.ack());
+  assertThrows(() =>
+    store.transaction(() => {
+      b.ack();
+      throw new Refusal("no");
+    }), Refusal);
+  await it.expectNext(connection);
+  assertEquals(it.received(), [2]);
+  a.ack();
+  await it.expectNext(connection, "50 02 0001", "50 02 0002");
+});
+
 test("acknowledges what is not delivered again when the link breaks before PUBREC is sent", async (it) => {
   const { store, client, connection } = it;
   await connection.send("34 05 0001 'a' 0001", "34 05 0001 'b' 0002");
