@@ -163,7 +163,7 @@ export class Outbound {
 
   /** Fails a publish as if it had never been made: what is new in it could not be stored, and its PUBLISH does not go out. */
   revoke(flow: PublishFlow, error: unknown): void {
-    if (flow.state === "settled") return;
+    if (flow.state === "settled" || flow.state === "left") return;
     if (flow.state === "queued") this.#withdraw(flow);
     else {
       if (flow.state === "interrupted") this.#removeFromResend(flow);
@@ -484,8 +484,7 @@ export class Outbound {
     this.linkLost();
     for (const flow of [...this.#resend.takeAll(), ...this.#queue.takeAll()]) {
       if (flow.state === "settled") continue;
-      // What is stored is kept for another life.
-      if (flow.stored === undefined) flow.state = "settled";
+      flow.state = "left";
       this.#identifiers.free(flow.packet.packetId);
       flow.waiter.fail(error);
     }

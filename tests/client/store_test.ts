@@ -12,6 +12,7 @@ import {
 } from "../../mod.ts";
 import { bytes } from "../codec/bytes.ts";
 import { brokerTest } from "../helpers/brokers.ts";
+import { endOfTurn } from "../helpers/end_of_turn.ts";
 import { createPipe } from "../helpers/pipe.ts";
 import { describe } from "../session/recorder.ts";
 import { NotingStore } from "../store/noting_store.ts";
@@ -556,6 +557,39 @@ test("keeps what is unsettled when it gives up, and lets go of the store", async
   await again.connection.expect("3a 05 0001 't' 0001");
   await again.end();
 });
+
+for (
+  const [end, fails] of [["gives up", false], ["gives up", true], ["disconnects", false]] as const
+) {
+  const how = `when it ${end} while a write ${fails ? "fails" : "is under way"}`;
+  Deno.test(`MQTTClient keeps in a store in order what is unsettled ${how}`, async () => {
+    await using broker = await playBroker();
+    const store = new NotingStore("async");
+    const it = await connect(broker, store, { config: { ...KEPT, auto_reconnect: false } });
+    const settled = it.client.publish("0", "", { qos: QOS_1 });
+    await it.connection.expect("32 05 0001 '0' 0001");
+    const begun = Promise.withResolvers<void>();
+    store.onWrite = begun.resolve;
+    store.stall();
+    if (fails) store.fail("write", new Error("no room"));
+    const published = [it.client.publish("1", "", { qos: QOS_1 })];
+    await begun.promise;
+    for (const topic of ["2", "3"]) {
+      published.push(it.client.publish(topic, "", { qos: QOS_2 }));
+      await endOfTurn();
+    }
+    await it.connection.send("40 02 0001");
+    await settled;
+    const ended = end === "gives up" ? it.lose() : it.client.disconnect({ drain: 0 });
+    for (const publish of published) await assertRejects(() => publish, ClientError);
+    store.onWrite = () => store.fail("write", undefined);
+    store.resume();
+    await ended;
+    await Promise.all([it.client.disconnect(), it.connection.peer.close()]);
+    assertEquals(store.openSessions, 0);
+    assertEquals(store.stored().publishes.map(({ topic }) => topic), ["1", "2", "3"]);
+  });
+}
 
 test(
   "stores what is published before the first connection is up, and gives up, behind what is restored",

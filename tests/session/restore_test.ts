@@ -251,11 +251,15 @@ Deno.test("Session.restore() drops what has expired, by the clock of the day", (
   assertEquals(packet.type === "PUBLISH" && packet.properties.messageExpiryInterval, 10);
 });
 
-Deno.test("Session.end() leaves what is stored as it is", () => {
+Deno.test("Session.end() leaves to a store what is not settled, stored or not yet, and nothing is taken back of it", () => {
   const { it, take } = noting();
   const [flow] = it.session.restore(stored({ publishes: [publish(1)] }), false, 0);
+  const late = it.publish("t", 1);
+  take();
   it.session.end(new Error("the end"));
-  assertEquals([flow.state, take()], ["interrupted", []]);
+  it.session.revoke(late.flow, new Error("not stored"));
+  assertEquals([flow.state, late.flow.state, take()], ["left", "left", []]);
+  assertEquals([late.outcome.message, it.session.queuedPublishes], ["the end", 0]);
 });
 
 // Taking back.

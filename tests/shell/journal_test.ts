@@ -213,6 +213,17 @@ Deno.test("Journal.failed() says that PUBCOMP depends on the end of a received m
   assertEquals(take(journal), { completed: [7], lastPacketId: 0 });
 });
 
+Deno.test("Journal.failed() keeps for the next write, in order, what the client has left when it ended", () => {
+  const { it, journal } = begin();
+  const first = it.publish("a", 1).flow, second = it.publish("b", 1).flow;
+  journal.publishChanged(first);
+  journal.take();
+  journal.publishChanged(second);
+  it.session.end(new Error("the end"));
+  assertEquals(journal.failed().unstored, []);
+  assertEquals(take(journal)?.added?.map(({ topic }) => topic), ["a", "b"]);
+});
+
 Deno.test("Journal.failed() says that a new session depends on the old one's being forgotten", () => {
   const { journal } = begin();
   journal.forget("received");
