@@ -129,7 +129,7 @@ export class Outbound {
       }
     }
     const flow = new PublishFlow(packet, expiresAt);
-    if (!this.#connected) this.#makeRoom(flow);
+    if (!this.#connected) this.#makeRoom(flow, !hold);
     else if (isNext && this.#maySend(flow)) {
       this.#transmit(flow);
       return flow;
@@ -226,7 +226,8 @@ export class Outbound {
     this.#queuedBytes -= flow.size;
   }
 
-  #makeRoom(flow: PublishFlow): void {
+  /** Makes room in the queue for a flow; without `mayDrop`, not by what could not be undone. */
+  #makeRoom(flow: PublishFlow, mayDrop: boolean): void {
     const { maxQueuedPublishes, maxQueuedBytes, queueFull, queueQos0 } = this.#options;
     const { packet, size } = flow;
     if (packet.qos === 0 && !queueQos0) {
@@ -234,7 +235,7 @@ export class Outbound {
     }
     const full = () => this.#queued >= maxQueuedPublishes || this.#queuedBytes + size > maxQueuedBytes;
     if (queueFull === "wait" && size <= maxQueuedBytes) return;
-    while (queueFull === "drop_oldest" && this.#queued > 0 && size <= maxQueuedBytes && full()) {
+    while (queueFull === "drop_oldest" && mayDrop && this.#queued > 0 && size <= maxQueuedBytes && full()) {
       const oldest = this.#queue.shift();
       if (oldest?.state !== "queued") continue;
       this.#discard(oldest);

@@ -172,6 +172,26 @@ test("stores nothing where a publish is refused: it throws", async (it) => {
   assertEquals(it.items(), []);
 }, { ...KEPT, max_queued_publishes: 1 });
 
+test("drops nothing from a full queue, which could not be undone: it throws", async (it) => {
+  const { store, client } = it;
+  await it.cut();
+  const old = client.publish("old", "", { qos: QOS_1 });
+  assertThrows(
+    () =>
+      store.transaction(() => {
+        it.insert("1");
+        return [client.publish("new", "", { qos: QOS_1 })];
+      }),
+    ClientError,
+    "the offline queue is full",
+  );
+  assertEquals([it.items(), it.topics(), client.stats.queuedPublishes], [[], ["old"], 1]);
+  const dropping = client.publish("new", "", { qos: QOS_1 });
+  await assertRejects(() => old, ClientError, "Dropped");
+  await client.disconnect();
+  await assertRejects(() => dropping, ClientError, "store keeps");
+}, { ...KEPT, max_queued_publishes: 1, queue_full: "drop_oldest" });
+
 Deno.test("MQTTClient.publish() throws in a transaction before connect()", async () => {
   using store = new SqliteSessionStore(":memory:");
   await using client = new MQTTClient({ store });
