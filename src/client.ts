@@ -39,7 +39,8 @@ export interface MQTTClientOptions {
   transport?: OpenTransport;
   /**
    * Where the session is kept: publishes that are not settled, QoS 2 messages that were received, and subscriptions, so that they survive
-   * the process. It is that of the Client Identifier, so give one: a generated one is another each time. It beats `store` in the configuration.
+   * the process. It is that of the Client Identifier that is given here or in the configuration, so give one: a generated one is another each
+   * time, and leaves a session behind in the store. It beats `store` in the configuration.
    * By default the session is kept in memory.
    */
   store?: SessionStore;
@@ -337,6 +338,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
       followRedirects: config.follow_redirects,
       onAuth: options.onAuth,
       store: options.store ?? (config.store === undefined ? undefined : new SqliteSessionStore(config.store)),
+      clientId: this.#clientId,
       maxQueuedMessages: config.max_queued_messages,
       connectTimeout: config.connect_timeout,
       autoReconnect: config.auto_reconnect,
@@ -533,7 +535,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @throws {ClientError} If the store cannot be opened.
    */
   get pending(): PendingPublish[] {
-    const flows = this.#driver.pending(this.#clientId);
+    const flows = this.#driver.pending();
     return flows.map(({ packet: { topic, payload, qos } }) => ({ topic, payload, qos }));
   }
 
@@ -544,7 +546,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @throws {ClientError} If the client ends first, and the store keeps what is not settled; or if the store cannot be opened.
    */
   drained(): Promise<void> {
-    return guard(() => this.#driver.drained(this.#clientId));
+    return guard(() => this.#driver.drained());
   }
 
   /**

@@ -62,8 +62,9 @@ export interface DriverOptions extends SessionOptions, Omit<ConnectionOptions, "
   /** How many times in a row the client goes where a broker sends it. */
   followRedirects: number;
   onAuth: AuthHandler | undefined;
-  /** Where the session is kept; by default in memory. */
+  /** Where the session is kept, and as whose: the Client Identifier before the broker has assigned any; by default in memory. */
   store: SessionStore | undefined;
+  clientId: string;
 }
 
 /** What a driver tells. */
@@ -517,14 +518,14 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   // The session in the store.
 
   /** The publishes of a former process that are not settled. Where the store gives them at once they are known before the first `connect()`. */
-  pending(clientId: string): PublishFlow[] {
-    if (this.#state === "idle") this.#restore(clientId, false)?.catch(ignore);
+  pending(): PublishFlow[] {
+    if (this.#state === "idle") this.#restore(false)?.catch(ignore);
     return [...this.#restored];
   }
 
   /** Waits until these are settled. */
-  async drained(clientId: string): Promise<void> {
-    this.pending(clientId);
+  async drained(): Promise<void> {
+    this.pending();
     if (this.#restoring !== undefined) await this.#restoring;
     if (this.#restored.size === 0) return;
     const waiter = Promise.withResolvers<void>();
@@ -533,8 +534,8 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   }
 
   /** Opens the session in the store, if there is one and it is not open, and takes up what a former process has left. */
-  #restore(clientId: string, clean: boolean): Promise<void> | undefined {
-    const { store } = this.#options;
+  #restore(clean: boolean): Promise<void> | undefined {
+    const { store, clientId } = this.#options;
     if (store === undefined || this.#writer !== undefined) return this.#restoring;
     this.#writer = new StoreWriter(store, this);
     try {
@@ -600,8 +601,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     const { signal } = life.controller;
     signal.addEventListener("abort", () => this.#connection?.close());
     try {
-      const { clientId, cleanStart } = this.#thePlan;
-      const restoring = this.#restore(clientId, cleanStart);
+      const restoring = this.#restore(this.#thePlan.cleanStart);
       if (restoring !== undefined) await unlessAborted(signal, restoring);
       for (;;) {
         await this.#establish(life.restores, signal);

@@ -519,6 +519,19 @@ test("restores by the same client what its disconnect() has left", async (store,
   await again.end();
 });
 
+test("keeps the session by the identifier that was given, whatever the broker assigns", async (store, broker) => {
+  const connack = withProperties("20", "00 00", "12 0001 'A'"), config = { ...KEPT, protocol_version: 5 } as const;
+  const client = makeClient(store, config, { clientId: "" });
+  for (let life = 0; life < 2; life++) {
+    const it = await connect(broker, store, { client, connack });
+    assertEquals([client.clientId, client.pending.length], ["A", life]);
+    if (life === 0) client.publish("t", "", { qos: QOS_1 }).catch(() => {});
+    await it.connection.expect("32 06 0001 't' 0001 00");
+    await it.end();
+    assertEquals([store.stored("").publishes.length, store.stored("A").publishes.length], [1, 0]);
+  }
+});
+
 test("rejects drained() when the client ends first", async (store, broker) => {
   const first = await connect(broker, store);
   first.client.publish("t", "", { qos: QOS_1 }).catch(() => {});
