@@ -409,7 +409,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * configuration, which may name several brokers to try in turn
    * @returns the return code of CONNACK, 0
    * @throws {ConnectError} If no attempt succeeds: `returnCode` is the broker's, `cause` what went wrong; a `TimeoutError` there
-   * when it took longer than `connect_timeout`.
+   * when it took longer than `connect_timeout`, or the session store to open.
    * @throws {ClientError} If the client is connected or connecting, which it stays; or if there is no URI.
    * @throws {TypeError} If the URI is malformed, or `cleanSession` neither true nor false.
    * @throws The signal's reason, if it aborts.
@@ -475,7 +475,8 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   /**
    * Ends the connection in good order, and with it everything that waits: `deliverMessage()` and publishes not acknowledged reject with
    * `ClientError`, iterators are done. Messages received by then can still be taken. Stops a reconnection. Does nothing when there is nothing to end.
-   * A session store keeps the publishes that reject so; the next {@linkcode connect} goes on with them.
+   * A session store keeps the publishes that reject so; the next {@linkcode connect} goes on with them. A broker or a store that does not
+   * answer is waited for no longer than a second each, beside what is left of `drain`.
    *
    * @throws {RangeError} If `drain` is negative, the reason code not one that a client may give, or `sessionExpiryInterval` one that it may not.
    * @throws {TypeError} If a property cannot be sent.

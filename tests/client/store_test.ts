@@ -3,6 +3,7 @@ import {
   type ApplicationMessage,
   type ClientConfig,
   ClientError,
+  ConnectError,
   MemorySessionStore,
   MQTTClient,
   type MQTTClientOptions,
@@ -709,6 +710,76 @@ Deno.test("MQTTClient.disconnect() while the store is being opened waits until i
   await disconnected;
   assertEquals([store.openSessions, broker.peer.connectionCount], [0, 0]);
 });
+
+for (const when of ["before", "after"] as const) {
+  Deno.test(`MQTTClient.drained() rejects when the client ends though the store hangs, called ${when} connect()`, async () => {
+    await using broker = await playBroker();
+    const store = new NotingStore("async");
+    store.stall();
+    const client = makeClient(store);
+    const begun = when === "before" ? client.drained() : undefined;
+    const connecting = client.connect(broker.uri);
+    const drained = begun ?? client.drained();
+    const disconnected = client.disconnect({ drain: 0 });
+    await Promise.all(
+      [connecting, drained].map((promise) => assertRejects(() => promise, ClientError, "disconnect()")),
+    );
+    await disconnected;
+    assertEquals(broker.peer.connectionCount, 0);
+    store.resume();
+    await client.disconnect();
+    assertEquals(store.openSessions, 0);
+  });
+}
+
+Deno.test("MQTTClient.drained() rejects with what the store fails with, and resolves when it has nothing", async () => {
+  const store = new NotingStore("async");
+  store.fail("read", new RangeError("the store is damaged"));
+  await using client = makeClient(store);
+  await assertRejects(() => client.drained(), ClientError, "damaged");
+  store.fail("read", undefined);
+  await client.drained();
+});
+
+Deno.test("MQTTClient.connect() waits for a store that hangs no longer than connect_timeout", async () => {
+  const store = new NotingStore("async");
+  store.stall();
+  const client = makeClient(store, { ...KEPT, connect_timeout: 0.02 });
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const error = await assertRejects(
+      () => client.connect("mqtt://broker.invalid"),
+      ConnectError,
+      "the session store was not open within 0.02 s",
+    );
+    assert(error.cause instanceof DOMException && error.cause.name === "TimeoutError");
+  }
+  store.resume();
+  await client.disconnect();
+  assertEquals(store.openSessions, 0);
+});
+
+for (const action of ["write", "close"] as const) {
+  Deno.test(`MQTTClient.disconnect() does not wait for ever where ${action}() of the store hangs; connect() does, until it is done`, async () => {
+    await using broker = await playBroker();
+    const store = new NotingStore("async");
+    const it = await connect(broker, store, { config: { ...KEPT, resubscribe: false } });
+    store.stall();
+    const published = action === "write" ? it.client.publish("t", "", { qos: QOS_1 }) : undefined;
+    await Promise.all([
+      it.client.disconnect({ drain: 0 }),
+      it.connection.peer.readToEnd().then(() => it.connection.peer.close()),
+    ]);
+    if (published !== undefined) await assertRejects(() => published, ClientError, "does not answer");
+    assertEquals([it.client.connected, store.openSessions], [false, 1]);
+    const again = it.client.connect(broker.uri);
+    store.resume();
+    const connection = await broker.welcome(CONNACK_SESSION_PRESENT);
+    await again;
+    if (published !== undefined) await connection.expect("3a 05 0001 't' 0001");
+    await new Kept(it.client, connection).end();
+    assertEquals(store.openSessions, 0);
+  });
+}
 
 Deno.test("MQTTClient.reconnect() while the store is being opened goes on with it", async () => {
   await using broker = await playBroker();
