@@ -39,7 +39,8 @@ export interface MQTTClientOptions {
   transport?: OpenTransport | undefined;
   /**
    * Where the session is kept: publishes that are not settled, QoS 2 messages that were received, and subscriptions, so that they survive
-   * the process. It is that of the Client Identifier, so give one: a generated one is another each time. It beats `store` in the configuration.
+   * the process. It is that of the Client Identifier that is given here or in the configuration, so give one: a generated one is another each
+   * time, and leaves a session behind in the store. It beats `store` in the configuration.
    * By default the session is kept in memory.
    */
   store?: SessionStore | undefined;
@@ -337,6 +338,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
       followRedirects: config.follow_redirects,
       onAuth: options.onAuth,
       store: options.store ?? (config.store === undefined ? undefined : new SqliteSessionStore(config.store)),
+      clientId: this.#clientId,
       maxQueuedMessages: config.max_queued_messages,
       connectTimeout: config.connect_timeout,
       autoReconnect: config.auto_reconnect,
@@ -408,7 +410,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * configuration, which may name several brokers to try in turn
    * @returns the return code of CONNACK, 0
    * @throws {ConnectError} If no attempt succeeds: `returnCode` is the broker's, `cause` what went wrong; a `TimeoutError` there
-   * when it took longer than `connect_timeout`.
+   * when it took longer than `connect_timeout`, or the session store to open.
    * @throws {ConfigError} If a file of certificates or a key cannot be used, or the scheme cannot do what the configuration asks for
    * (`check_hostname: false` with `wss`).
    * @throws {ClientError} If the client is connected or connecting, which it stays; or if there is no URI.
@@ -479,7 +481,8 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
   /**
    * Ends the connection in good order, and with it everything that waits: `deliverMessage()` and publishes not acknowledged reject with
    * `ClientError`, iterators are done. Messages received by then can still be taken. Stops a reconnection. Does nothing when there is nothing to end.
-   * A session store keeps the publishes that reject so; the next {@linkcode connect} goes on with them.
+   * A session store keeps the publishes that reject so; the next {@linkcode connect} goes on with them. A broker or a store that does not
+   * answer is waited for no longer than a second each, beside what is left of `drain`.
    *
    * @throws {RangeError} If `drain` is negative, the reason code not one that a client may give, or `sessionExpiryInterval` one that it may not.
    * @throws {TypeError} If `drain` is no number, or a property cannot be sent.
@@ -539,7 +542,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @throws {ClientError} If the store cannot be opened.
    */
   get pending(): PendingPublish[] {
-    const flows = this.#driver.pending(this.#clientId);
+    const flows = this.#driver.pending();
     return flows.map(({ packet: { topic, payload, qos } }) => ({ topic, payload, qos }));
   }
 
@@ -550,7 +553,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * @throws {ClientError} If the client ends first, and the store keeps what is not settled; or if the store cannot be opened.
    */
   drained(): Promise<void> {
-    return guard(() => this.#driver.drained(this.#clientId));
+    return guard(() => this.#driver.drained());
   }
 
   /**

@@ -137,7 +137,7 @@ export interface ClientConfig {
   max_queued_bytes?: number | undefined;
   /**
    * What a publish meets that finds the queue full: it is rejected, it waits, or the oldest one is rejected in its
-   * place.
+   * place. In a transaction `drop_oldest` rejects it.
    *
    * @default {"reject"}
    */

@@ -393,7 +393,7 @@ export const FIELDS = {
     values: ["reject", "wait", "drop_oldest"],
     default: "reject",
     sentence:
-      "What a publish meets that finds the queue full: it is rejected, it waits, or the oldest one is rejected in its place.",
+      "What a publish meets that finds the queue full: it is rejected, it waits, or the oldest one is rejected in its place. In a transaction `drop_oldest` rejects it.",
   },
   queue_qos_0: {
     kind: "boolean",

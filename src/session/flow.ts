@@ -38,9 +38,9 @@ export class PingFlow extends Flow<void> {}
 /**
  * Where a publish is: `queued` (never sent: waits for the connection, the window or the write buffer), `published` (waits
  * for PUBACK or PUBREC), `released` (waits for PUBCOMP), `interrupted` (was one of these two when the connection was lost, and
- * waits to be sent again), `settled`.
+ * waits to be sent again), `settled`, `left` (was not settled when the client ended: a store keeps it for another life).
  */
-export type PublishState = "queued" | "published" | "released" | "interrupted" | "settled";
+export type PublishState = "queued" | "published" | "released" | "interrupted" | "settled" | "left";
 
 /** One message on its way to the broker. It extends nothing, since what does takes longer to be made. */
 export class PublishFlow implements Flow<ApplicationMessage> {

@@ -41,13 +41,7 @@ export class Inbound implements Acknowledger {
     if (topicAlias !== undefined) this.#aliases.resolve(packet, topicAlias);
     if (qos === 0) return this.#effects.deliver(new ApplicationMessage(packet));
     if (qos === 2 && this.#received.has(packetId)) {
-      const known = this.#received.get(packetId) ?? new ApplicationMessage(packet);
-      // A repeat: acknowledged again, unless the first acknowledgement is still to come; never delivered again.
-      if (this.#processed.has(known)) {
-        this.#pending[2].set(known, true);
-        this.#acknowledgeInOrder(2);
-      } else if (!this.#pending[2].has(known)) this.#acknowledge(known);
-      return;
+      return this.#repeat(this.#received.get(packetId) ?? new ApplicationMessage(packet));
     }
     const message = new ApplicationMessage(packet, this.#manual ? this : undefined);
     if (this.#receiveMaximum < Infinity) this.#count(message);
@@ -56,6 +50,15 @@ export class Inbound implements Acknowledger {
     // Before the application can disconnect.
     if (!this.#manual) this.#acknowledge(message);
     this.#effects.deliver(message);
+  }
+
+  /** Acknowledges again in its turn what is never delivered again, unless the first acknowledgement is still to come. */
+  #repeat(message: ApplicationMessage): void {
+    if (this.#pending[2].has(message) && !this.#processed.has(message)) return;
+    this.#received.set(message.packetId, message);
+    this.#processed.add(message);
+    this.#pending[2].set(message, true);
+    this.#acknowledgeInOrder(2);
   }
 
   #receive(message: ApplicationMessage): void {
@@ -101,6 +104,7 @@ export class Inbound implements Acknowledger {
     if (qos === 0) return;
     const isPending = this.#pending[qos].has(message);
     if (this.#effects.inTransaction) {
+      if (this.#processed.has(message)) return; // by an earlier transaction
       if (this.#repeated.has(message)) {
         throw new ClientError(
           `Cannot acknowledge the message to "${topic}" in a transaction: its connection was lost, and it has come again`,

@@ -129,7 +129,7 @@ export class Outbound {
       }
     }
     const flow = new PublishFlow(packet, expiresAt);
-    if (!this.#connected) this.#makeRoom(flow);
+    if (!this.#connected) this.#makeRoom(flow, !hold);
     else if (isNext && this.#maySend(flow)) {
       this.#transmit(flow);
       return flow;
@@ -163,7 +163,7 @@ export class Outbound {
 
   /** Fails a publish as if it had never been made: what is new in it could not be stored, and its PUBLISH does not go out. */
   revoke(flow: PublishFlow, error: unknown): void {
-    if (flow.state === "settled") return;
+    if (flow.state === "settled" || flow.state === "left") return;
     if (flow.state === "queued") this.#withdraw(flow);
     else {
       if (flow.state === "interrupted") this.#removeFromResend(flow);
@@ -226,7 +226,8 @@ export class Outbound {
     this.#queuedBytes -= flow.size;
   }
 
-  #makeRoom(flow: PublishFlow): void {
+  /** Makes room in the queue for a flow; without `mayDrop`, not by what could not be undone. */
+  #makeRoom(flow: PublishFlow, mayDrop: boolean): void {
     const { maxQueuedPublishes, maxQueuedBytes, queueFull, queueQos0 } = this.#options;
     const { packet, size } = flow;
     if (packet.qos === 0 && !queueQos0) {
@@ -234,7 +235,7 @@ export class Outbound {
     }
     const full = () => this.#queued >= maxQueuedPublishes || this.#queuedBytes + size > maxQueuedBytes;
     if (queueFull === "wait" && size <= maxQueuedBytes) return;
-    while (queueFull === "drop_oldest" && this.#queued > 0 && size <= maxQueuedBytes && full()) {
+    while (queueFull === "drop_oldest" && mayDrop && this.#queued > 0 && size <= maxQueuedBytes && full()) {
       const oldest = this.#queue.shift();
       if (oldest?.state !== "queued") continue;
       this.#discard(oldest);
@@ -484,8 +485,7 @@ export class Outbound {
     this.linkLost();
     for (const flow of [...this.#resend.takeAll(), ...this.#queue.takeAll()]) {
       if (flow.state === "settled") continue;
-      // What is stored is kept for another life.
-      if (flow.stored === undefined) flow.state = "settled";
+      flow.state = "left";
       this.#identifiers.free(flow.packet.packetId);
       flow.waiter.fail(error);
     }

@@ -35,7 +35,7 @@ import { Inbox } from "./inbox.ts";
 import { Itinerary } from "./itinerary.ts";
 import { Requester } from "./requester.ts";
 import { type StoreListener, StoreWriter } from "./store_writer.ts";
-import { now, PromiseWaiter, unlessAborted, within } from "./waiting.ts";
+import { before, now, PromiseWaiter, unlessAborted, within } from "./waiting.ts";
 
 /** What a broker asks in the course of an enhanced authentication (MQTT 5.0, §4.12). */
 export interface AuthChallenge {
@@ -63,8 +63,9 @@ export interface DriverOptions extends SessionOptions, Omit<ConnectionOptions, "
   /** How many times in a row the client goes where a broker sends it. */
   followRedirects: number;
   onAuth: AuthHandler | undefined;
-  /** Where the session is kept; by default in memory. */
+  /** Where the session is kept, and as whose: the Client Identifier before the broker has assigned any; by default in memory. */
   store: SessionStore | undefined;
+  clientId: string;
 }
 
 /** What a driver tells. */
@@ -99,7 +100,7 @@ interface Life {
 
 const ignore = () => {};
 
-/** How long flushing and the broker's end of the connection are waited for when disconnecting, beside what is left of `drain`, in seconds. */
+/** How long flushing and the broker's end of the connection, and then the store's end, are waited for when disconnecting, beside what is left of `drain`, in seconds. */
 const FAREWELL = 1;
 
 /** How long a full queue may lie untouched while calls wait for answers before these are taken to wait for each other, in seconds. */
@@ -254,7 +255,8 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     if (this.#state === "idle") {
       const error = new ClientError("The client was disconnected by disconnect()");
       this.inbox.end(error, true);
-      return this.#letGo(error);
+      this.#letGo(error);
+      return before(now() + drain + FAREWELL, this.#storeClosing);
     }
     if (this.#state !== "closing") this.#closing = this.#close(drain, reasonCode, properties);
     return this.#closing;
@@ -262,16 +264,19 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
 
   async #close(drain: number, reasonCode: number, properties: Properties): Promise<void> {
     const wasConnected = this.#state === "connected";
+    const drained = now() + drain;
     this.#state = "closing";
     if (wasConnected) await this.#sayFarewell(drain, reasonCode, properties);
     else if (this.#farewell !== undefined) await this.#farewell;
-    const kept = this.#writer?.isOpen ? "; the session store keeps the publishes that are not settled" : "";
-    const error = new ClientError(`The client was disconnected by disconnect()${kept}`);
-    this.#life?.controller.abort(error);
+    const message = "The client was disconnected by disconnect()";
+    this.#life?.controller.abort(new ClientError(message));
     await this.#running;
-    await this.#stored();
-    this.#end(error, true);
-    await this.#storeClosing;
+    const deadline = Math.max(drained, now()) + FAREWELL;
+    const outcome = await this.#stored(deadline)
+      ? "the session store keeps the publishes that are not settled"
+      : "the session store does not answer";
+    this.#end(new ClientError(this.#writer?.isOpen ? `${message}; ${outcome}` : message), true);
+    await before(deadline, this.#storeClosing);
   }
 
   #isClosing(): boolean {
@@ -283,17 +288,17 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     const connection = this.#connection;
     if (connection === undefined) return;
     await undefined; // A listener may have interrupted what is being sent.
-    const deadline = now() + drain;
+    const deadline = now() + drain + FAREWELL;
     if (drain > 0 && !this.#publishesSettled) {
       const settled = new Promise<void>((resolve) => this.#onPublishesSettled = resolve);
       await within(drain, [settled, this.#linkLost]);
       this.#onPublishesSettled = undefined;
     }
     this.#session.disconnect(reasonCode, properties);
-    await this.#stored();
+    await this.#stored(deadline);
     // Closing with bytes unread would reset the connection, and the broker might lose what it has not read yet.
     const ended = connection.end().then(() => within(FAREWELL, [this.#linkLost]));
-    await within(Math.max(deadline - now(), 0) + FAREWELL, [ended, this.#linkLost]);
+    await before(deadline, Promise.race([ended, this.#linkLost]));
     connection.close();
   }
 
@@ -531,24 +536,23 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   // The session in the store.
 
   /** The publishes of a former process that are not settled. Where the store gives them at once they are known before the first `connect()`. */
-  pending(clientId: string): PublishFlow[] {
-    if (this.#state === "idle") this.#restore(clientId, false)?.catch(ignore);
+  pending(): PublishFlow[] {
+    if (this.#state === "idle") this.#restore(false)?.catch(ignore);
     return [...this.#restored];
   }
 
   /** Waits until these are settled. */
-  async drained(clientId: string): Promise<void> {
-    this.pending(clientId);
-    if (this.#restoring !== undefined) await this.#restoring;
-    if (this.#restored.size === 0) return;
+  async drained(): Promise<void> {
+    this.pending();
+    if (this.#restoring === undefined && this.#restored.size === 0) return;
     const waiter = Promise.withResolvers<void>();
     this.#draining.add(waiter);
     await waiter.promise;
   }
 
   /** Opens the session in the store, if there is one and it is not open, and takes up what a former process has left. */
-  #restore(clientId: string, clean: boolean): Promise<void> | undefined {
-    const { store } = this.#options;
+  #restore(clean: boolean): Promise<void> | undefined {
+    const { store, clientId } = this.#options;
     if (store === undefined || this.#writer !== undefined) return this.#restoring;
     this.#writer = new StoreWriter(store, this);
     try {
@@ -569,7 +573,10 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       this.#restoring = undefined;
       this.#takeUp(restored);
     } catch (error) {
-      if (writer === this.#writer) this.#closeStore();
+      if (writer === this.#writer) {
+        this.#closeStore();
+        for (const waiter of this.#takeDraining()) waiter.reject(error);
+      }
       throw error;
     }
   }
@@ -579,11 +586,16 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       this.#restored.add(flow);
       const over = () => {
         this.#restored.delete(flow);
-        if (this.#restored.size === 0) { for (const waiter of this.#takeDraining()) waiter.resolve(); }
+        this.#checkDrained();
       };
       flow.waiter = { settle: over, fail: over };
     }
+    this.#checkDrained();
     this.#arm();
+  }
+
+  #checkDrained(): void {
+    if (this.#restored.size === 0) { for (const waiter of this.#takeDraining()) waiter.resolve(); }
   }
 
   #takeDraining(): PromiseWithResolvers<void>[] {
@@ -592,10 +604,12 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     return waiters;
   }
 
-  /** Waits until what was sent is stored, and so written. */
-  async #stored(): Promise<void> {
+  /** Waits until what was sent is stored, and so written, but not beyond a time. Gives whether it is. */
+  async #stored(deadline: number): Promise<boolean> {
     const flushed = this.#writer?.flush();
-    if (flushed !== undefined) await within(FAREWELL, [flushed]);
+    let stored = flushed === undefined;
+    await before(deadline, flushed?.then(() => stored = true));
+    return stored;
   }
 
   #closeStore(): void {
@@ -614,9 +628,8 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     const { signal } = life.controller;
     signal.addEventListener("abort", () => this.#connection?.close());
     try {
-      const { clientId, cleanStart } = this.#thePlan;
-      const restoring = this.#restore(clientId, cleanStart);
-      if (restoring !== undefined) await unlessAborted(signal, restoring);
+      const restoring = this.#restore(this.#thePlan.cleanStart);
+      if (restoring !== undefined) await this.#whenRestored(restoring, signal);
       for (;;) {
         await this.#establish(life.restores, signal);
         life.restores = life.wasUp = true;
@@ -635,6 +648,22 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
         this.#rejectWaiters(signal.reason);
         this.#end(new ClientError("connect() was aborted", { cause: signal.reason }), false);
       } else this.#end(life.restores ? givenUp(error) : error, false);
+    }
+  }
+
+  /** Waits for the session to be restored, no longer than for a connection. */
+  async #whenRestored(restoring: Promise<void>, signal: AbortSignal): Promise<void> {
+    const { connectTimeout } = this.#options;
+    const expired = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      const message = `the session store was not open within ${connectTimeout} s (see connect_timeout)`;
+      const cause = new DOMException(message, "TimeoutError");
+      expired.reject(new ConnectError(`Cannot connect: ${message}`, { cause }));
+    }, connectTimeout * 1000);
+    try {
+      await unlessAborted(signal, Promise.race([restoring, expired.promise]));
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -787,7 +816,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       connection.close(new ConnectionLostError(`${endpoint.uri} closed the connection`));
     } catch (error) {
       if (error instanceof ProtocolError && this.#session.complain(error.reasonCode)) {
-        await this.#stored();
+        await this.#stored(now() + FAREWELL);
         await within(FAREWELL, [connection.flush()]);
       }
       connection.close(error);
@@ -891,14 +920,13 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   }
 
   /** Lets go of the store, and ends everything that waits in the session. */
-  async #letGo(error: unknown): Promise<void> {
+  #letGo(error: unknown): void {
     this.#closeStore();
     this.#restored.clear();
     for (const waiter of this.#takeDraining()) waiter.reject(error);
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#session.end(error);
-    await this.#storeClosing;
   }
 
   #rejectWaiters(error: unknown): void {

@@ -14,7 +14,7 @@ interface Batch {
 
 /** What a batch that could not be written was about. */
 export interface FailedBatch {
-  /** The publishes of which nothing is stored. */
+  /** The publishes of which nothing is stored, without those that the client has left when it ended. */
   readonly unstored: readonly PublishFlow[];
   /** Whether packets depend on it that are not PUBLISH packets of these. */
   readonly concernsMore: boolean;
@@ -180,7 +180,7 @@ export class Journal {
     if (this.#forgotten.has("subscriptions")) subscriptions.clear();
   }
 
-  /** Says that what was taken is not stored. It still is to be, but for the publishes of which nothing is. */
+  /** Says that what was taken is not stored. It still is to be, but for the publishes that are `unstored`. */
   failed(): FailedBatch {
     const batch = this.#batch;
     this.#batch = undefined;
@@ -190,16 +190,19 @@ export class Journal {
     this.#leaveOutForgotten(batch);
     for (const part of batch.forgotten) this.#forgotten.add(part);
     let concernsMore = batch.forgotten.length > 0;
+    const later = [...this.#publishes];
+    this.#publishes.clear();
     for (const [flow, progress] of batch.publishes) {
-      if (flow.stored === undefined) unstored.push(flow);
+      if (flow.stored === undefined && flow.state !== "left") unstored.push(flow);
       else {
         this.#publishes.add(flow);
         if (progress !== undefined) concernsMore = true;
       }
     }
+    for (const flow of later) this.#publishes.add(flow);
     for (const [packetId, isReceived] of batch.received) {
       if (!this.#received.has(packetId)) this.#received.set(packetId, isReceived);
-      if (isReceived) concernsMore = true;
+      concernsMore = true;
     }
     for (const topicFilter of batch.subscriptions.keys()) this.#topicFilters.add(topicFilter);
     return { unstored, concernsMore };

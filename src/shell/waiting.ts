@@ -49,6 +49,11 @@ export async function within(seconds: number, promises: Promise<unknown>[]): Pro
   clearTimeout(timer);
 }
 
+/** Waits for a promise, if there is one, but not beyond a time of the clock {@linkcode now}. */
+export async function before(deadline: number, promise: Promise<unknown> | undefined): Promise<void> {
+  if (promise !== undefined) await within(Math.max(deadline - now(), 0), [promise]);
+}
+
 /** Waits until the signal aborts; a result that comes too late is disposed of. */
 export async function unlessAborted<Result>(
   signal: AbortSignal,

@@ -3,6 +3,7 @@ import {
   type ApplicationMessage,
   type ClientConfig,
   ClientError,
+  ConnectError,
   MemorySessionStore,
   MQTTClient,
   type MQTTClientOptions,
@@ -12,6 +13,7 @@ import {
 } from "../../mod.ts";
 import { bytes } from "../codec/bytes.ts";
 import { brokerTest } from "../helpers/brokers.ts";
+import { endOfTurn } from "../helpers/end_of_turn.ts";
 import { createPipe } from "../helpers/pipe.ts";
 import { describe } from "../session/recorder.ts";
 import { NotingStore } from "../store/noting_store.ts";
@@ -518,6 +520,19 @@ test("restores by the same client what its disconnect() has left", async (store,
   await again.end();
 });
 
+test("keeps the session by the identifier that was given, whatever the broker assigns", async (store, broker) => {
+  const connack = withProperties("20", "00 00", "12 0001 'A'"), config = { ...KEPT, protocol_version: 5 } as const;
+  const client = makeClient(store, config, { clientId: "" });
+  for (let life = 0; life < 2; life++) {
+    const it = await connect(broker, store, { client, connack });
+    assertEquals([client.clientId, client.pending.length], ["A", life]);
+    if (life === 0) client.publish("t", "", { qos: QOS_1 }).catch(() => {});
+    await it.connection.expect("32 06 0001 't' 0001 00");
+    await it.end();
+    assertEquals([store.stored("").publishes.length, store.stored("A").publishes.length], [1, 0]);
+  }
+});
+
 test("rejects drained() when the client ends first", async (store, broker) => {
   const first = await connect(broker, store);
   first.client.publish("t", "", { qos: QOS_1 }).catch(() => {});
@@ -556,6 +571,39 @@ test("keeps what is unsettled when it gives up, and lets go of the store", async
   await again.connection.expect("3a 05 0001 't' 0001");
   await again.end();
 });
+
+for (
+  const [end, fails] of [["gives up", false], ["gives up", true], ["disconnects", false]] as const
+) {
+  const how = `when it ${end} while a write ${fails ? "fails" : "is under way"}`;
+  Deno.test(`MQTTClient keeps in a store in order what is unsettled ${how}`, async () => {
+    await using broker = await playBroker();
+    const store = new NotingStore("async");
+    const it = await connect(broker, store, { config: { ...KEPT, auto_reconnect: false } });
+    const settled = it.client.publish("0", "", { qos: QOS_1 });
+    await it.connection.expect("32 05 0001 '0' 0001");
+    const begun = Promise.withResolvers<void>();
+    store.onWrite = begun.resolve;
+    store.stall();
+    if (fails) store.fail("write", new Error("no room"));
+    const published = [it.client.publish("1", "", { qos: QOS_1 })];
+    await begun.promise;
+    for (const topic of ["2", "3"]) {
+      published.push(it.client.publish(topic, "", { qos: QOS_2 }));
+      await endOfTurn();
+    }
+    await it.connection.send("40 02 0001");
+    await settled;
+    const ended = end === "gives up" ? it.lose() : it.client.disconnect({ drain: 0 });
+    for (const publish of published) await assertRejects(() => publish, ClientError);
+    store.onWrite = () => store.fail("write", undefined);
+    store.resume();
+    await ended;
+    await Promise.all([it.client.disconnect(), it.connection.peer.close()]);
+    assertEquals(store.openSessions, 0);
+    assertEquals(store.stored().publishes.map(({ topic }) => topic), ["1", "2", "3"]);
+  });
+}
 
 test(
   "stores what is published before the first connection is up, and gives up, behind what is restored",
@@ -662,6 +710,76 @@ Deno.test("MQTTClient.disconnect() while the store is being opened waits until i
   await disconnected;
   assertEquals([store.openSessions, broker.peer.connectionCount], [0, 0]);
 });
+
+for (const when of ["before", "after"] as const) {
+  Deno.test(`MQTTClient.drained() rejects when the client ends though the store hangs, called ${when} connect()`, async () => {
+    await using broker = await playBroker();
+    const store = new NotingStore("async");
+    store.stall();
+    const client = makeClient(store);
+    const begun = when === "before" ? client.drained() : undefined;
+    const connecting = client.connect(broker.uri);
+    const drained = begun ?? client.drained();
+    const disconnected = client.disconnect({ drain: 0 });
+    await Promise.all(
+      [connecting, drained].map((promise) => assertRejects(() => promise, ClientError, "disconnect()")),
+    );
+    await disconnected;
+    assertEquals(broker.peer.connectionCount, 0);
+    store.resume();
+    await client.disconnect();
+    assertEquals(store.openSessions, 0);
+  });
+}
+
+Deno.test("MQTTClient.drained() rejects with what the store fails with, and resolves when it has nothing", async () => {
+  const store = new NotingStore("async");
+  store.fail("read", new RangeError("the store is damaged"));
+  await using client = makeClient(store);
+  await assertRejects(() => client.drained(), ClientError, "damaged");
+  store.fail("read", undefined);
+  await client.drained();
+});
+
+Deno.test("MQTTClient.connect() waits for a store that hangs no longer than connect_timeout", async () => {
+  const store = new NotingStore("async");
+  store.stall();
+  const client = makeClient(store, { ...KEPT, connect_timeout: 0.02 });
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const error = await assertRejects(
+      () => client.connect("mqtt://broker.invalid"),
+      ConnectError,
+      "the session store was not open within 0.02 s",
+    );
+    assert(error.cause instanceof DOMException && error.cause.name === "TimeoutError");
+  }
+  store.resume();
+  await client.disconnect();
+  assertEquals(store.openSessions, 0);
+});
+
+for (const action of ["write", "close"] as const) {
+  Deno.test(`MQTTClient.disconnect() does not wait for ever where ${action}() of the store hangs; connect() does, until it is done`, async () => {
+    await using broker = await playBroker();
+    const store = new NotingStore("async");
+    const it = await connect(broker, store, { config: { ...KEPT, resubscribe: false } });
+    store.stall();
+    const published = action === "write" ? it.client.publish("t", "", { qos: QOS_1 }) : undefined;
+    await Promise.all([
+      it.client.disconnect({ drain: 0 }),
+      it.connection.peer.readToEnd().then(() => it.connection.peer.close()),
+    ]);
+    if (published !== undefined) await assertRejects(() => published, ClientError, "does not answer");
+    assertEquals([it.client.connected, store.openSessions], [false, 1]);
+    const again = it.client.connect(broker.uri);
+    store.resume();
+    const connection = await broker.welcome(CONNACK_SESSION_PRESENT);
+    await again;
+    if (published !== undefined) await connection.expect("3a 05 0001 't' 0001");
+    await new Kept(it.client, connection).end();
+    assertEquals(store.openSessions, 0);
+  });
+}
 
 Deno.test("MQTTClient.reconnect() while the store is being opened goes on with it", async () => {
   await using broker = await playBroker();
@@ -807,6 +925,29 @@ test("drops the link when a step cannot be stored, and loses and repeats nothing
   await new Kept(it.client, connection).end();
   assertEquals([store.stored().received.sort(), store.publishes()], [[7, 8], []]);
 });
+
+test(
+  "sends no PUBCOMP whose end of the flow cannot be stored: the broker sends PUBREL again",
+  async (store, broker) => {
+    const it = await connect(broker, store);
+    await it.connection.send("34 06 0001 't' 0005 'x'");
+    await it.connection.expect("50 02 0005");
+    store.fail("write", new Error("no room"));
+    const lost = event(it.client, "disconnect");
+    await it.connection.send("62 02 0005");
+    await lost;
+    await it.connection.expectEnd();
+    store.fail("write", undefined);
+    const connection = await broker.welcome(CONNACK_SESSION_PRESENT);
+    await connection.send("62 02 0005");
+    await connection.expect("70 02 0005");
+    assertEquals(store.stored().received, []);
+    await connection.send("34 06 0001 't' 0005 'y'");
+    await connection.expect("50 02 0005");
+    assertEquals([(await it.client.deliverMessage(1)).text(), (await it.client.deliverMessage(1)).text()], ["x", "y"]);
+    await new Kept(it.client, connection).end();
+  },
+);
 
 test("keeps for the next write what it could not remove", async (store, broker) => {
   const it = await connect(broker, store);

@@ -172,6 +172,26 @@ test("stores nothing where a publish is refused: it throws", async (it) => {
   assertEquals(it.items(), []);
 }, { ...KEPT, max_queued_publishes: 1 });
 
+test("drops nothing from a full queue, which could not be undone: it throws", async (it) => {
+  const { store, client } = it;
+  await it.cut();
+  const old = client.publish("old", "", { qos: QOS_1 });
+  assertThrows(
+    () =>
+      store.transaction(() => {
+        it.insert("1");
+        return [client.publish("new", "", { qos: QOS_1 })];
+      }),
+    ClientError,
+    "the offline queue is full",
+  );
+  assertEquals([it.items(), it.topics(), client.stats.queuedPublishes], [[], ["old"], 1]);
+  const dropping = client.publish("new", "", { qos: QOS_1 });
+  await assertRejects(() => old, ClientError, "Dropped");
+  await client.disconnect();
+  await assertRejects(() => dropping, ClientError, "store keeps");
+}, { ...KEPT, max_queued_publishes: 1, queue_full: "drop_oldest" });
+
 Deno.test("MQTTClient.publish() throws in a transaction before connect()", async () => {
   using store = new SqliteSessionStore(":memory:");
   await using client = new MQTTClient({ store });
@@ -206,13 +226,13 @@ test("does not connect", async (it) => {
   await assertRejects(() => connecting, ClientError, "within a transaction");
 });
 
-test("disconnects after it, and keeps what it publishes", async (it) => {
+test("disconnects after it and what it publishes, which is kept", async (it) => {
   const { store, client, connection } = it;
   const [published, disconnected] = store.transaction(() => [
     client.publish("t", "", { qos: QOS_1 }),
     client.disconnect({ drain: 0 }),
   ]);
-  await Promise.all([disconnected, connection.expectEnd(DISCONNECT)]);
+  await Promise.all([disconnected, connection.expectEnd("32 05 0001 't' 0001", DISCONNECT)]);
   await assertRejects(() => published, ClientError, "store keeps");
   assertEquals(it.topics(), ["t"]);
 });
@@ -275,6 +295,22 @@ test("acknowledges when it is committed, and each behind those before it", async
   await connection.send("62 02 0001", "62 02 0002");
   await connection.expect("70 02 0001", "70 02 0002");
   assertEquals(it.received(), []);
+});
+
+test("does not take back the acknowledgement of an earlier one when it acknowledges the same again and fails", async (it) => {
+  const { store, client, connection } = it;
+  await connection.send("34 05 0001 'a' 0001", "34 05 0001 'b' 0002");
+  const a = await client.deliverMessage(), b = await client.deliverMessage();
+  store.transaction(() => b.ack());
+  assertThrows(() =>
+    store.transaction(() => {
+      b.ack();
+      throw new Refusal("no");
+    }), Refusal);
+  await it.expectNext(connection);
+  assertEquals(it.received(), [2]);
+  a.ack();
+  await it.expectNext(connection, "50 02 0001", "50 02 0002");
 });
 
 test("acknowledges what is not delivered again when the link breaks before PUBREC is sent", async (it) => {

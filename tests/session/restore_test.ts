@@ -214,6 +214,19 @@ Deno.test("Session.restore() does not deliver what was received before, until PU
   }
 });
 
+Deno.test("Session.restore() acknowledges what was received before behind the messages before it [MQTT-4.6.0-3]", () => {
+  using it = new Recorder({ manualAck: true });
+  it.session.restore(stored({ received: [6] }), false, 0);
+  for (let round = 0; round < 2; round++) {
+    it.connect(true);
+    for (const packetId of [5, 6, 6]) it.receive(publishPacket("t", 2, "", { packetId, dup: true }));
+    assertEquals([it.delivered.length, it.take()], [round + 1, []]);
+    if (round === 0) it.lose();
+  }
+  it.delivered[1].ack();
+  assertEquals(it.take(), ["PUBREC(5)", "PUBREC(6)"]);
+});
+
 Deno.test("Session.restore() asks for subscriptions again as they were grouped, when the session is lost", () => {
   const subscriptions = [subscription("a", 1), subscription("b", 1), subscription("c", 4)];
   for (const [clean, sent] of [[false, ["SUBSCRIBE(1) a:1 b:1", "SUBSCRIBE(2) c:1"]], [true, []]] as const) {
@@ -238,11 +251,15 @@ Deno.test("Session.restore() drops what has expired, by the clock of the day", (
   assertEquals(packet.type === "PUBLISH" && packet.properties.messageExpiryInterval, 10);
 });
 
-Deno.test("Session.end() leaves what is stored as it is", () => {
+Deno.test("Session.end() leaves to a store what is not settled, stored or not yet, and nothing is taken back of it", () => {
   const { it, take } = noting();
   const [flow] = it.session.restore(stored({ publishes: [publish(1)] }), false, 0);
+  const late = it.publish("t", 1);
+  take();
   it.session.end(new Error("the end"));
-  assertEquals([flow.state, take()], ["interrupted", []]);
+  it.session.revoke(late.flow, new Error("not stored"));
+  assertEquals([flow.state, late.flow.state, take()], ["left", "left", []]);
+  assertEquals([late.outcome.message, it.session.queuedPublishes], ["the end", 0]);
 });
 
 // Taking back.

@@ -197,13 +197,31 @@ Deno.test("Journal.failed() tells which publishes are not stored, and keeps the 
 });
 
 Deno.test("Journal.failed() says that nothing depends on what is only removed", () => {
-  const { it, journal, flows: [flow] } = begin({ ...EMPTY, publishes: [publish(1)], received: [7], lastPacketId: 1 });
+  const { it, journal, flows: [flow] } = begin({ ...EMPTY, publishes: [publish(1)], lastPacketId: 1 });
   it.receive(acknowledgement("PUBACK", 1));
   journal.publishChanged(flow);
-  journal.completed(7);
   journal.take();
   assertEquals(journal.failed(), { unstored: [], concernsMore: false });
-  assertEquals(take(journal), { removed: [1], completed: [7], lastPacketId: 1 });
+  assertEquals(take(journal), { removed: [1], lastPacketId: 1 });
+});
+
+Deno.test("Journal.failed() says that PUBCOMP depends on the end of a received message", () => {
+  const { journal } = begin({ ...EMPTY, received: [7] });
+  journal.completed(7);
+  journal.take();
+  assertEquals(journal.failed(), { unstored: [], concernsMore: true });
+  assertEquals(take(journal), { completed: [7], lastPacketId: 0 });
+});
+
+Deno.test("Journal.failed() keeps for the next write, in order, what the client has left when it ended", () => {
+  const { it, journal } = begin();
+  const first = it.publish("a", 1).flow, second = it.publish("b", 1).flow;
+  journal.publishChanged(first);
+  journal.take();
+  journal.publishChanged(second);
+  it.session.end(new Error("the end"));
+  assertEquals(journal.failed().unstored, []);
+  assertEquals(take(journal)?.added?.map(({ topic }) => topic), ["a", "b"]);
 });
 
 Deno.test("Journal.failed() says that a new session depends on the old one's being forgotten", () => {

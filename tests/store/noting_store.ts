@@ -3,7 +3,7 @@ import type { OpenedSession, SessionChanges, SessionStore } from "../../src/stor
 import type { StoredPublish, StoredSession } from "../../src/stored_session.ts";
 
 /** What a store does that may fail. */
-export type StoreAction = "open" | "read" | "write";
+export type StoreAction = "open" | "read" | "write" | "close";
 
 /** Keeps sessions in memory, notes what is written, and fails and takes its time as it is told to. */
 export class NotingStore implements SessionStore {
@@ -83,8 +83,10 @@ export class NotingStore implements SessionStore {
           });
         },
         close: () => {
-          if (this.#open.get(clientId) === session) this.#open.delete(clientId);
-          return session.close();
+          return this.#do("close", () => {
+            if (this.#open.get(clientId) === session) this.#open.delete(clientId);
+            return session.close();
+          });
         },
       };
     });
