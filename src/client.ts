@@ -711,6 +711,9 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * Iterates over the messages that match a topic filter, in a queue of its own, from now on; it does not subscribe. A message goes to every
    * such iterator that it matches, and then neither to {@linkcode onmessage} nor to {@linkcode deliverMessage}.
    *
+   * Where subscriptions overlap, a broker may send a message once for each. In MQTT 5.0 an iterator whose filter is one of them gets its own copy
+   * alone, unless several have one `subscriptionIdentifier` of the application's; in MQTT 3.1.1 it gets them all.
+   *
    * @param filter a topic filter
    * @throws {TypeError} If the filter is malformed, or the limit no number.
    * @throws {RangeError} If the limit is less than 1.

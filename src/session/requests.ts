@@ -15,6 +15,7 @@ export class Requests {
   readonly #identifiers: PacketIdentifiers<PublishFlow | RequestFlow>;
   readonly subscriptions = new Subscriptions();
   readonly #maximumAttempts: number;
+  readonly #resubscribe: boolean;
   #connected = false;
   #limits: Limits;
   /** Whether a SUBSCRIBE is given an identifier, by which its messages are known. */
@@ -23,13 +24,15 @@ export class Requests {
   /** For a connection or a packet identifier; in order. */
   #waiting = new Set<RequestFlow>();
 
-  /** Takes how many times a request is sent whose answer the connection does not survive. */
+  /** Takes how many times a request is sent whose answer the connection does not survive, and whether to restore what was granted. */
   constructor(
     effects: Effects,
     identifiers: PacketIdentifiers<PublishFlow | RequestFlow>,
     maximumAttempts: number,
+    resubscribe: boolean,
   ) {
     this.#effects = effects;
+    this.#resubscribe = resubscribe;
     this.#maximumAttempts = maximumAttempts;
     this.#identifiers = identifiers;
     this.#limits = new Limits(effects);
@@ -71,27 +74,28 @@ export class Requests {
       this.#sent.add(flow);
       flow.attempts++;
       flow.packet.packetId = this.#identifiers.assign(flow);
-      if (flow instanceof SubscribeFlow) this.#subscribe(flow.packet);
+      if (flow instanceof SubscribeFlow) this.#subscribe(flow);
       else this.#effects.send(flow.packet);
     }
   }
 
-  #subscribe(packet: SubscribePacket): void {
-    const identified = this.#identified(packet);
-    this.subscriptions.requested(identified);
-    this.#effects.send(identified);
+  #subscribe(flow: SubscribeFlow): void {
+    const { packet } = flow;
+    flow.identifier = this.#identifierFor(packet);
+    if (flow.identifier !== undefined) this.subscriptions.identifiers.requested(packet, flow.identifier);
+    this.#effects.send(identified(packet, flow.identifier));
   }
 
-  /** Gives a SUBSCRIBE as this broker is to get it: the identifier that it is given is not for every broker. */
-  #identified(packet: SubscribePacket): SubscribePacket {
-    return this.#identifies ? this.subscriptions.identify(packet) : packet;
+  /** Gives the identifier that a SUBSCRIBE is to have for this broker, `undefined`: none but its own. */
+  #identifierFor(packet: SubscribePacket): number | undefined {
+    return this.#identifies ? this.subscriptions.identifiers.for(packet) : undefined;
   }
 
   /** Gives the error for what the broker cannot grant, `undefined` when it can. */
   #refusal(flow: RequestFlow): ClientError | undefined {
     const subscribes = flow instanceof SubscribeFlow;
     const fault = subscribes
-      ? this.#limits.subscribeFault(this.#identified(flow.packet))
+      ? this.#limits.subscribeFault(identified(flow.packet, this.#identifierFor(flow.packet)))
       : this.#limits.unsubscribeFault(flow.packet);
     if (fault === undefined) return undefined;
     return new ClientError(`Cannot ${describe(flow)}: ${fault}`);
@@ -107,7 +111,7 @@ export class Requests {
         `SUBACK holds ${packet.reasonCodes.length} codes for ${subscriptions.length} subscriptions`,
       );
     }
-    this.subscriptions.granted(flow.packet, packet.reasonCodes);
+    this.subscriptions.answered(flow.packet, flow.identifier, packet.reasonCodes);
     for (const { topicFilter } of subscriptions) this.#effects.subscriptionChanged(topicFilter);
     this.#settle(flow, packet.reasonCodes);
   }
@@ -141,10 +145,12 @@ export class Requests {
   }
 
   /**
-   * Begins on a new connection, to a broker that has these limits; with `restore`, what was granted before is asked for again before
+   * Begins on a new connection, to a broker that has these limits. What was granted in a session that it has lost is asked for again before
    * anything else. With `identifies`, the broker knows subscription identifiers.
    */
-  connected(restore: boolean, limits: Limits, identifies: boolean): void {
+  connected(sessionPresent: boolean, limits: Limits, identifies: boolean): void {
+    const restore = this.#resubscribe && !sessionPresent;
+    this.subscriptions.identifiers.connected(sessionPresent, this.#effects.random);
     this.#connected = true;
     this.#limits = limits;
     this.#identifies = identifies;
@@ -195,6 +201,11 @@ export class Requests {
   reset(): void {
     this.subscriptions.clear();
   }
+}
+
+function identified(packet: SubscribePacket, subscriptionIdentifier: number | undefined): SubscribePacket {
+  if (subscriptionIdentifier === undefined) return packet;
+  return { ...packet, properties: { ...packet.properties, subscriptionIdentifier } };
 }
 
 function describe(flow: RequestFlow): string {

@@ -103,8 +103,8 @@ export class Session {
     this.#options = options;
     this.#keepAlive = new KeepAlive(options);
     this.#outbound = new Outbound(effects, options, this.#identifiers);
-    this.#inbound = new Inbound(effects, options.manualAck);
-    this.#requests = new Requests(effects, this.#identifiers, options.maxPublishAttempts);
+    this.#requests = new Requests(effects, this.#identifiers, options.maxPublishAttempts, options.resubscribe);
+    this.#inbound = new Inbound(effects, options.manualAck, this.subscriptions.identifiers);
   }
 
   /** Publishes sent and not acknowledged. */
@@ -422,7 +422,7 @@ export class Session {
     const limits = new Limits(this.#effects, connack.properties);
     this.#outbound.connected(connack.sessionPresent, limits);
     const identifies = this.#features.hasSubscriptionIdentifiers && limits.subscriptionIdentifiersAvailable;
-    this.#requests.connected(this.#options.resubscribe && !connack.sessionPresent, limits, identifies);
+    this.#requests.connected(connack.sessionPresent, limits, identifies);
     for (const flow of this.#waitingPings) this.#ping(flow, now);
     this.#waitingPings.clear();
     for (const flow of this.#takeAuthenticating()) flow.waiter.settle(); // by the connection itself

@@ -162,7 +162,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     this.#listener = listener;
     this.#session = new Session(this, options);
     this.#itinerary = new Itinerary(options.dialects, options.followRedirects);
-    this.inbox = new Inbox(options.maxQueuedMessages, this.#session.subscriptions);
+    this.inbox = new Inbox(options.maxQueuedMessages, this.#session.subscriptions.identifiers);
     this.requester = new Requester(this, this.#session.subscriptions);
   }
 
@@ -404,8 +404,12 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     return this.#connection?.sizeOf(packet) ?? 0;
   }
 
-  deliver(message: ApplicationMessage): void {
-    if (!this.requester.take(message)) this.inbox.deliver(message);
+  deliver(message: ApplicationMessage, subscriptionIdentifiers: readonly number[] | undefined): void {
+    if (!this.requester.take(message)) this.inbox.deliver(message, subscriptionIdentifiers);
+  }
+
+  random(this: void): number {
+    return Math.random();
   }
 
   async challenge({ properties }: AuthPacket): Promise<void> {
