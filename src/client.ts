@@ -731,7 +731,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * request.
    *
    * The response topic is subscribed to before the first request and stays so, over reconnections too. It is one of the client's own (below
-   * the broker's Response Information, where there is one) unless `properties.responseTopic` names another. All messages that come on
+   * the broker's Response Information, where there is one) unless `properties.responseTopic` names another. From then on all messages that come on
    * a response topic are responses, which the client acknowledges itself: they go neither to {@linkcode onmessage}, {@linkcode deliverMessage} nor
    * {@linkcode messages}, and those that no request waits for are dropped.
    *

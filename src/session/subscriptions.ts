@@ -67,6 +67,10 @@ export class Subscriptions {
     this.identifiers.clear();
   }
 
+  topicFilters(): string[] {
+    return [...this.#granted.keys()];
+  }
+
   /** Gives the packets that ask for all of them, grouped as they were asked for at first: some brokers limit the entries of a packet. */
   packets(): SubscribePacket[] {
     const groups = new Map<SubscribePacket, SubscriptionRequest[]>();

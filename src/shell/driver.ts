@@ -744,8 +744,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     if (this.#life?.restores) this.#reconnects++;
     const { assignedClientIdentifier, responseInformation } = connack.properties;
     if (assignedClientIdentifier !== undefined) this.#plan = { ...this.#thePlan, clientId: assignedClientIdentifier };
-    const { clientId } = this.#thePlan, lost = !connack.sessionPresent && !this.#options.resubscribe;
-    this.requester.connected({ hasResponseTopics, clientId, responseInformation, lost });
+    this.requester.connected({ hasResponseTopics, clientId: this.#thePlan.clientId, responseInformation });
     this.#arm();
     const waiters = [...this.#connecting];
     this.#connecting.clear();

@@ -253,6 +253,64 @@ Deno.test("Session restores a subscription before it ends it, when the unsubscri
   assertEquals(answerAll(it), []);
 });
 
+Deno.test("Session has no subscription any more whose restoration is refused, forbidden by limits, or given up, and tells the store", () => {
+  const ends: ((it: Recorder) => void)[] = [
+    (it) => {
+      it.connect5();
+      it.receive(suback(1, 0x87, 0));
+    },
+    (it) => it.connect5({ wildcardSubscriptionAvailable: 0 }),
+    (it) => {
+      it.connect5();
+      for (const sessionPresent of [true, true, true]) {
+        it.lose();
+        it.connect5({}, { sessionPresent });
+      }
+    },
+  ];
+  const kept = [["b/#"], [], []];
+  for (const [i, end] of ends.entries()) {
+    using it = new Recorder({ maxPublishAttempts: 3 });
+    it.connect5();
+    it.subscribe("a", "b/#");
+    answerAll(it);
+    it.lose();
+    it.changes = [];
+    end(it);
+    assertEquals(["a", "b/#"].filter((filter) => it.session.subscriptions.has(filter)), kept[i]);
+    const changes = it.changes.filter((change) => change.startsWith("subscription"));
+    assertEquals(changes, ["subscription a", "subscription b/#"]);
+    it.take();
+    it.lose();
+    it.connect5();
+    assertEquals(it.take(), kept[i].map((filter) => `SUBSCRIBE(1) ${filter}:0 #1`));
+  }
+});
+
+Deno.test("Session keeps a subscription for which a further SUBSCRIBE is refused", () => {
+  using it = new Recorder();
+  it.connect();
+  it.subscribe("a");
+  answerAll(it);
+  it.subscribe(["a", 2]);
+  it.take();
+  it.receive(suback(2, 0x80));
+  it.reconnect(false);
+  assertEquals(answerAll(it), ["+a:0"]);
+});
+
+Deno.test("Session has no subscription any more that the broker has lost, if resubscribe is off, and tells the store", () => {
+  using it = new Recorder({ resubscribe: false });
+  it.connect();
+  it.subscribe("a");
+  answerAll(it);
+  it.reconnect(true);
+  assertEquals(it.session.subscriptions.has("a"), true);
+  it.changes = [];
+  it.reconnect(false);
+  assertEquals([it.session.subscriptions.has("a"), it.changes.at(-1)], [false, "subscription a"]);
+});
+
 Deno.test("Session restores the subscription options and the properties (MQTT 5.0)", () => {
   using it = new Recorder();
   it.connect();
