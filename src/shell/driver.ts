@@ -20,7 +20,7 @@ import type {
   UnsubscribePacket,
 } from "../packets.ts";
 import type { Properties } from "../properties.ts";
-import { describeRefusal, PERMANENT_REFUSALS } from "../reason_codes.ts";
+import { describeRefusal, PERMANENT_REFUSALS, REDIRECTIONS } from "../reason_codes.ts";
 import type { Effects } from "../session/effects.ts";
 import { Flow, type PublishFlow } from "../session/flow.ts";
 import { type CancellableFlow, Session, type SessionOptions } from "../session/session.ts";
@@ -903,9 +903,9 @@ function isPermanent(error: unknown): boolean {
 
 function refusal({ uri }: Endpoint, { returnCode, reasonCode, properties }: ConnackPacket): ConnectError {
   const { reasonString, serverReference } = properties;
-  const advice = serverReference === undefined
-    ? ""
-    : `; it names ${JSON.stringify(serverReference)} (follow_redirects)`;
+  const advice = serverReference !== undefined && REDIRECTIONS.has(reasonCode)
+    ? `; it names ${JSON.stringify(serverReference)} (follow_redirects)`
+    : "";
   return new ConnectError(`${uri} refused the connection: ${describeRefusal(returnCode, reasonString)}${advice}`, {
     returnCode,
     reasonCode,
