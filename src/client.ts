@@ -33,7 +33,10 @@ export interface MQTTClientOptions {
   clientId?: string;
   /** The configuration: the documented keys. */
   config?: ClientConfig;
-  /** Asked for user name and password before every attempt, so that a token can be fresh; it beats the URI and the configuration. */
+  /**
+   * Asked for user name and password before every attempt, and for `authenticationData` before every re-authentication too, so that a token can
+   * be fresh; it beats the URI and the configuration.
+   */
   credentials?: () => Credentials | Promise<Credentials>;
   /** Opens connections in the place of this package's own transports: through a proxy, a tunnel, or a pipe in a test. */
   transport?: OpenTransport;
@@ -513,16 +516,18 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
 
   /**
    * Has the broker authenticate the client once more by the method that it connected with (MQTT 5.0), without an interruption of the
-   * connection.
+   * connection. It begins with what `credentials()` gives as `authenticationData`, else with the `authentication_data` of the configuration. While
+   * the link is down it waits for the next one, which is authenticated anyway.
    *
    * @returns a promise that resolves when the broker is content, by this connection or by the next
    * @throws {RejectedError} If the broker is not; it ends the connection then.
-   * @throws {ClientError} If the configuration has no `authentication_method`, or the client is not connected or ends.
+   * @throws {ClientError} If the configuration has no `authentication_method` or the connection none, as in MQTT 3.1.1; if the client is being
+   * authenticated again already, `credentials()` fails, or the client is not connected or ends.
    * @throws The signal's reason, if it aborts.
    * @see MQTT 5.0, §4.12.1
    */
   reauthenticate(options: SignalOptions = {}): Promise<void> {
-    return this.#driver.reauthenticate(connectProperties(this.#config).authenticationData, options.signal);
+    return guard(() => this.#driver.reauthenticate(options.signal));
   }
 
   /**

@@ -235,21 +235,24 @@ export class Session {
   }
 
   /**
-   * Has the broker authenticate the client once more, with this to begin with (MQTT 5.0, §4.12.1).
+   * Has the broker authenticate the client once more, with this to begin with (MQTT 5.0, §4.12.1); the next connection does it by itself.
    *
    * @throws {ClientError} If the connection was not authenticated by a method, or is being authenticated again.
    */
   reauthenticate(data: Uint8Array | undefined): AuthFlow {
-    if (this.#properties.authenticationMethod === undefined) {
-      throw new ClientError("Cannot re-authenticate: the connection has no authentication_method");
-    }
-    if (this.#state === "connected" && this.#authenticating.size > 0) {
+    const isUp = this.#state === "connected";
+    if (isUp && !this.#hasMethod) throw withoutMethod();
+    if (isUp && this.#authenticating.size > 0) {
       throw new ClientError("Cannot re-authenticate: the connection is being authenticated again already");
     }
     const flow = new AuthFlow();
     this.#authenticating.add(flow);
-    if (this.#state === "connected") this.#sendAuth(REAUTHENTICATE, data);
+    if (isUp) this.#sendAuth(REAUTHENTICATE, data);
     return flow;
+  }
+
+  get #hasMethod(): boolean {
+    return this.#properties.authenticationMethod !== undefined;
   }
 
   /** Answers the broker's challenge. */
@@ -425,7 +428,10 @@ export class Session {
     this.#requests.connected(connack.sessionPresent, limits, identifies);
     for (const flow of this.#waitingPings) this.#ping(flow, now);
     this.#waitingPings.clear();
-    for (const flow of this.#takeAuthenticating()) flow.waiter.settle(); // by the connection itself
+    for (const { waiter } of this.#takeAuthenticating()) {
+      if (this.#hasMethod) waiter.settle(); // by the connection itself
+      else waiter.fail(withoutMethod());
+    }
     this.#outbound.pump(now);
   }
 
@@ -492,4 +498,8 @@ export class Session {
     this.#identifiers.reset();
     this.#inbound.reset();
   }
+}
+
+function withoutMethod(): ClientError {
+  return new ClientError("Cannot re-authenticate: the connection has no authentication_method");
 }

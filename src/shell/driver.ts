@@ -1,4 +1,4 @@
-import { delay } from "@std/async";
+import { abortable, delay } from "@std/async";
 import type { Dialect } from "../codec/dialect.ts";
 import {
   ClientError,
@@ -329,9 +329,27 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     return this.#request(() => this.#session.ping(now()), signal);
   }
 
-  /** Has the broker authenticate the client once more, with this to begin with. */
-  reauthenticate(data: Uint8Array | undefined, signal?: AbortSignal): Promise<void> {
-    return this.#request(() => this.#session.reauthenticate(data), signal);
+  /** Has the broker authenticate the client once more; the next connection does it by itself. */
+  async reauthenticate(signal?: AbortSignal): Promise<void> {
+    this.#checkUsable(signal);
+    if (this.#thePlan.properties.authenticationMethod === undefined) {
+      throw new ClientError("Cannot re-authenticate: the configuration has no authentication_method");
+    }
+    const data = this.#state === "connected" ? await this.#authenticationData(signal) : undefined;
+    await this.#request(() => this.#session.reauthenticate(data), signal);
+  }
+
+  /** Gives what the authentication method has the client say first. */
+  async #authenticationData(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
+    const plan = this.#thePlan, endpoint = this.#endpoint;
+    const asking = (async () => endpoint && await plan.credentials(endpoint))();
+    try {
+      const credentials = await (signal === undefined ? asking : abortable(asking, signal));
+      return credentials?.authenticationData ?? plan.properties.authenticationData;
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw new ClientError(`Cannot re-authenticate: credentials() failed: ${messageOf(cause)}`, { cause });
+    }
   }
 
   #request<Result>(start: () => CancellableFlow & Flow<Result>, signal?: AbortSignal): Promise<Result> {
