@@ -33,7 +33,10 @@ export interface MQTTClientOptions {
   clientId?: string | undefined;
   /** The configuration: the documented keys. */
   config?: ClientConfig | undefined;
-  /** Asked for user name and password before every attempt, so that a token can be fresh; it beats the URI and the configuration. */
+  /**
+   * Asked for user name and password before every attempt, and for `authenticationData` before every re-authentication too, so that a token can
+   * be fresh; it beats the URI and the configuration.
+   */
   credentials?: (() => Credentials | Promise<Credentials>) | undefined;
   /** Opens connections in the place of this package's own transports: through a proxy, a tunnel, or a pipe in a test. */
   transport?: OpenTransport | undefined;
@@ -522,16 +525,18 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
 
   /**
    * Has the broker authenticate the client once more by the method that it connected with (MQTT 5.0), without an interruption of the
-   * connection.
+   * connection. It begins with what `credentials()` gives as `authenticationData`, else with the `authentication_data` of the configuration. While
+   * the link is down it waits for the next one, which is authenticated anyway.
    *
    * @returns a promise that resolves when the broker is content, by this connection or by the next
    * @throws {RejectedError} If the broker is not; it ends the connection then.
-   * @throws {ClientError} If the configuration has no `authentication_method`, or the client is not connected or ends.
+   * @throws {ClientError} If the configuration has no `authentication_method` or the connection none, as in MQTT 3.1.1; if the client is being
+   * authenticated again already, `credentials()` fails, or the client is not connected or ends.
    * @throws The signal's reason, if it aborts.
    * @see MQTT 5.0, §4.12.1
    */
   reauthenticate(options: SignalOptions = {}): Promise<void> {
-    return this.#driver.reauthenticate(connectProperties(this.#config).authenticationData, options.signal);
+    return guard(() => this.#driver.reauthenticate(options.signal));
   }
 
   /**
@@ -721,6 +726,9 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * Iterates over the messages that match a topic filter, in a queue of its own, from now on; it does not subscribe. A message goes to every
    * such iterator that it matches, and then neither to {@linkcode onmessage} nor to {@linkcode deliverMessage}.
    *
+   * Where subscriptions overlap, a broker may send a message once for each. In MQTT 5.0 an iterator whose filter is one of them gets its own copy
+   * alone, unless several have one `subscriptionIdentifier` of the application's; in MQTT 3.1.1 it gets them all.
+   *
    * @param filter a topic filter
    * @throws {TypeError} If the filter is malformed, or the limit no number.
    * @throws {RangeError} If the limit is less than 1.
@@ -738,7 +746,7 @@ export class MQTTClient extends EventTarget implements AsyncDisposable, AsyncIte
    * request.
    *
    * The response topic is subscribed to before the first request and stays so, over reconnections too. It is one of the client's own (below
-   * the broker's Response Information, where there is one) unless `properties.responseTopic` names another. All messages that come on
+   * the broker's Response Information, where there is one) unless `properties.responseTopic` names another. From then on all messages that come on
    * a response topic are responses, which the client acknowledges itself: they go neither to {@linkcode onmessage}, {@linkcode deliverMessage} nor
    * {@linkcode messages}, and those that no request waits for are dropped.
    *

@@ -18,7 +18,10 @@ export interface Properties {
   correlationData?: Uint8Array | undefined;
   /** 1…268,435,455. SUBSCRIBE. */
   subscriptionIdentifier?: number | undefined;
-  /** The identifiers of the subscriptions that a received message matches, each 1…268,435,455. PUBLISH. */
+  /**
+   * The identifiers of the subscriptions that a received message matches, each 1…268,435,455, but for those that the client has given to
+   * subscriptions without one. PUBLISH.
+   */
   subscriptionIdentifiers?: number[] | undefined;
   /** Seconds, 0…4,294,967,295; 0: the session ends with the connection, 4,294,967,295: it never does. CONNECT, CONNACK, DISCONNECT. */
   sessionExpiryInterval?: number | undefined;

@@ -120,3 +120,6 @@ export function describeRefusal(returnCode: number, reasonString: string | undef
  * the session over takes it back, and so on.
  */
 export const PERMANENT_REFUSALS: ReadonlySet<number> = new Set([0x84, 0x85, 0x86, 0x87, 0x8a, 0x8c, 0x8e, 0x9d]);
+
+/** The codes by which a broker says that the client is to go to another one (MQTT 5.0, §4.11). */
+export const REDIRECTIONS: ReadonlySet<number> = new Set([0x9c, 0x9d]);

@@ -11,8 +11,10 @@ export interface Effects {
   send(packet: Packet): number;
   /** Gives the size in bytes that a packet would take on the present connection. */
   sizeOf(packet: Packet): number;
-  /** Hands a received message to the application. */
-  deliver(message: ApplicationMessage): void;
+  /** Hands a received message to the application. It came with these subscription identifiers, the automatic ones included. */
+  deliver(message: ApplicationMessage, subscriptionIdentifiers: readonly number[] | undefined): void;
+  /** Gives a random number, 0 or more and less than 1. */
+  random(this: void): number;
   /** Has the application answer what the broker asks to authenticate it; `Session.authenticate()` takes the answer. */
   challenge(packet: AuthPacket): void;
 

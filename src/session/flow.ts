@@ -77,6 +77,8 @@ export class PublishFlow implements Flow<ApplicationMessage> {
 /** A SUBSCRIBE on its way. */
 export class SubscribeFlow extends Flow<number[]> {
   packet: SubscribePacket;
+  /** The Subscription Identifier that it was last sent with, `undefined`: none. */
+  identifier: number | undefined;
   /** How many times it was sent. */
   attempts = 0;
   /** Whether it restores what a lost session held; nobody called for it. */

@@ -4,12 +4,14 @@ import type { PublishPacket, PubrelPacket } from "../packets.ts";
 import { NO_PROPERTIES } from "../properties.ts";
 import { PACKET_IDENTIFIER_NOT_FOUND, RECEIVE_MAXIMUM_EXCEEDED, SUCCESS } from "../reason_codes.ts";
 import type { Effects } from "./effects.ts";
+import type { SubscriptionIdentifiers } from "./subscription_identifiers.ts";
 import { InboundTopicAliases } from "./topic_aliases.ts";
 
 /** The messages that are received: delivered once, acknowledged in order (§4.3, §4.6). */
 export class Inbound implements Acknowledger {
   readonly #effects: Effects;
   readonly #manual: boolean;
+  readonly #identifiers: Pick<SubscriptionIdentifiers, "hide">;
   /** QoS 2 messages from their first PUBLISH to PUBREL, by Packet Identifier; `undefined` is one that a former process received. */
   readonly #received = new Map<number, ApplicationMessage | undefined>();
   /** Messages of the present connection that the application has not acknowledged, or must wait for an earlier one; in order. */
@@ -25,9 +27,10 @@ export class Inbound implements Acknowledger {
   #aliases = new InboundTopicAliases(0);
 
   /** With `manual`, a message is acknowledged when the application says so. */
-  constructor(effects: Effects, manual: boolean) {
+  constructor(effects: Effects, manual: boolean, identifiers: Pick<SubscriptionIdentifiers, "hide">) {
     this.#effects = effects;
     this.#manual = manual;
+    this.#identifiers = identifiers;
   }
 
   /** Begins on a new connection, on which the broker may use so many topic aliases and have so many messages unacknowledged. */
@@ -37,9 +40,10 @@ export class Inbound implements Acknowledger {
   }
 
   publish(packet: PublishPacket): void {
-    const { qos, packetId, properties: { topicAlias } } = packet;
+    const { qos, packetId, properties: { topicAlias, subscriptionIdentifiers } } = packet;
     if (topicAlias !== undefined) this.#aliases.resolve(packet, topicAlias);
-    if (qos === 0) return this.#effects.deliver(new ApplicationMessage(packet));
+    if (subscriptionIdentifiers !== undefined) this.#identifiers.hide(packet, subscriptionIdentifiers);
+    if (qos === 0) return this.#effects.deliver(new ApplicationMessage(packet), subscriptionIdentifiers);
     if (qos === 2 && this.#received.has(packetId)) {
       return this.#repeat(this.#received.get(packetId) ?? new ApplicationMessage(packet));
     }
@@ -49,7 +53,7 @@ export class Inbound implements Acknowledger {
     if (this.#manual) this.#pending[qos].set(message, false);
     // Before the application can disconnect.
     if (!this.#manual) this.#acknowledge(message);
-    this.#effects.deliver(message);
+    this.#effects.deliver(message, subscriptionIdentifiers);
   }
 
   /** Acknowledges again in its turn what is never delivered again, unless the first acknowledgement is still to come. */

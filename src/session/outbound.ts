@@ -368,7 +368,8 @@ export class Outbound {
     const { packetId } = packet;
     const flow = this.#flow(packetId, 2, "PUBREC");
     if (flow === undefined) {
-      if (this.#identifiers.get(packetId) !== undefined) return;
+      // One that refuses a publish ends it, and PUBREL answers the others alone [MQTT5-4.3.3-4].
+      if (packet.reasonCode >= 0x80 || this.#identifiers.get(packetId) !== undefined) return;
       this.#send({ type: "PUBREL", packetId, reasonCode: PACKET_IDENTIFIER_NOT_FOUND, properties: NO_PROPERTIES });
       return;
     }

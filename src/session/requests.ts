@@ -15,6 +15,7 @@ export class Requests {
   readonly #identifiers: PacketIdentifiers<PublishFlow | RequestFlow>;
   readonly subscriptions = new Subscriptions();
   readonly #maximumAttempts: number;
+  readonly #resubscribe: boolean;
   #connected = false;
   #limits: Limits;
   /** Whether a SUBSCRIBE is given an identifier, by which its messages are known. */
@@ -23,13 +24,15 @@ export class Requests {
   /** For a connection or a packet identifier; in order. */
   #waiting = new Set<RequestFlow>();
 
-  /** Takes how many times a request is sent whose answer the connection does not survive. */
+  /** Takes how many times a request is sent whose answer the connection does not survive, and whether to restore what was granted. */
   constructor(
     effects: Effects,
     identifiers: PacketIdentifiers<PublishFlow | RequestFlow>,
     maximumAttempts: number,
+    resubscribe: boolean,
   ) {
     this.#effects = effects;
+    this.#resubscribe = resubscribe;
     this.#maximumAttempts = maximumAttempts;
     this.#identifiers = identifiers;
     this.#limits = new Limits(effects);
@@ -65,33 +68,34 @@ export class Requests {
       this.#waiting.delete(flow);
       const refusal = this.#refusal(flow);
       if (refusal !== undefined) {
-        flow.waiter.fail(refusal);
+        this.#fail(flow, refusal);
         continue;
       }
       this.#sent.add(flow);
       flow.attempts++;
       flow.packet.packetId = this.#identifiers.assign(flow);
-      if (flow instanceof SubscribeFlow) this.#subscribe(flow.packet);
+      if (flow instanceof SubscribeFlow) this.#subscribe(flow);
       else this.#effects.send(flow.packet);
     }
   }
 
-  #subscribe(packet: SubscribePacket): void {
-    const identified = this.#identified(packet);
-    this.subscriptions.requested(identified);
-    this.#effects.send(identified);
+  #subscribe(flow: SubscribeFlow): void {
+    const { packet } = flow;
+    flow.identifier = this.#identifierFor(packet);
+    if (flow.identifier !== undefined) this.subscriptions.identifiers.requested(packet, flow.identifier);
+    this.#effects.send(identified(packet, flow.identifier));
   }
 
-  /** Gives a SUBSCRIBE as this broker is to get it: the identifier that it is given is not for every broker. */
-  #identified(packet: SubscribePacket): SubscribePacket {
-    return this.#identifies ? this.subscriptions.identify(packet) : packet;
+  /** Gives the identifier that a SUBSCRIBE is to have for this broker, `undefined`: none but its own. */
+  #identifierFor(packet: SubscribePacket): number | undefined {
+    return this.#identifies ? this.subscriptions.identifiers.for(packet) : undefined;
   }
 
   /** Gives the error for what the broker cannot grant, `undefined` when it can. */
   #refusal(flow: RequestFlow): ClientError | undefined {
     const subscribes = flow instanceof SubscribeFlow;
     const fault = subscribes
-      ? this.#limits.subscribeFault(this.#identified(flow.packet))
+      ? this.#limits.subscribeFault(identified(flow.packet, this.#identifierFor(flow.packet)))
       : this.#limits.unsubscribeFault(flow.packet);
     if (fault === undefined) return undefined;
     return new ClientError(`Cannot ${describe(flow)}: ${fault}`);
@@ -100,15 +104,17 @@ export class Requests {
   suback(packet: SubackPacket): void {
     const flow = this.#identifiers.get(packet.packetId);
     if (!(flow instanceof SubscribeFlow)) return;
-    const { subscriptions } = flow.packet;
+    const { packet: { subscriptions }, identifier, restores } = flow;
     if (packet.reasonCodes.length !== subscriptions.length) { // [MQTT-3.8.4-5]
-      throw this.#fail(
+      throw this.#breach(
         flow,
         `SUBACK holds ${packet.reasonCodes.length} codes for ${subscriptions.length} subscriptions`,
       );
     }
-    this.subscriptions.granted(flow.packet, packet.reasonCodes);
-    for (const { topicFilter } of subscriptions) this.#effects.subscriptionChanged(topicFilter);
+    this.subscriptions.answered(flow.packet, identifier, packet.reasonCodes);
+    const topicFilters = subscriptions.map(({ topicFilter }) => topicFilter);
+    if (restores) this.subscriptions.removed(topicFilters.filter((_, i) => packet.reasonCodes[i] >= 0x80));
+    for (const topicFilter of topicFilters) this.#effects.subscriptionChanged(topicFilter);
     this.#settle(flow, packet.reasonCodes);
   }
 
@@ -118,10 +124,9 @@ export class Requests {
     const { topicFilters } = flow.packet;
     const reasonCodes = packet.reasonCodes.length === 0 ? topicFilters.map(() => 0) : packet.reasonCodes;
     if (reasonCodes.length !== topicFilters.length) {
-      throw this.#fail(flow, `UNSUBACK holds ${reasonCodes.length} codes for ${topicFilters.length} topic filters`);
+      throw this.#breach(flow, `UNSUBACK holds ${reasonCodes.length} codes for ${topicFilters.length} topic filters`);
     }
-    this.subscriptions.removed(topicFilters.filter((_, i) => reasonCodes[i] < 0x80));
-    for (const topicFilter of topicFilters) this.#effects.subscriptionChanged(topicFilter);
+    this.#forget(topicFilters.filter((_, i) => reasonCodes[i] < 0x80));
     this.#settle(flow, reasonCodes);
   }
 
@@ -132,29 +137,44 @@ export class Requests {
   }
 
   /** Fails a flow whose answer breaks the protocol: sent again it would break the next connection too. Gives the error. */
-  #fail(flow: RequestFlow, message: string): ProtocolError {
+  #breach(flow: RequestFlow, message: string): ProtocolError {
     const error = new ProtocolError(message, PROTOCOL_ERROR);
     this.#sent.delete(flow);
     this.#identifiers.free(flow.packet.packetId);
-    flow.waiter.fail(error);
+    this.#fail(flow, error);
     return error;
   }
 
+  /** Fails a flow. What it was to restore is not subscribed to any more. */
+  #fail(flow: RequestFlow, error: unknown): void {
+    if (flow instanceof SubscribeFlow && flow.restores) {
+      this.#forget(flow.packet.subscriptions.map(({ topicFilter }) => topicFilter));
+    }
+    flow.waiter.fail(error);
+  }
+
+  #forget(topicFilters: string[]): void {
+    this.subscriptions.removed(topicFilters);
+    for (const topicFilter of topicFilters) this.#effects.subscriptionChanged(topicFilter);
+  }
+
   /**
-   * Begins on a new connection, to a broker that has these limits; with `restore`, what was granted before is asked for again before
-   * anything else. With `identifies`, the broker knows subscription identifiers.
+   * Begins on a new connection, to a broker that has these limits. What was granted in a session that it has lost is asked for again before
+   * anything else, or forgotten if it is not to be restored. With `identifies`, the broker knows subscription identifiers.
    */
-  connected(restore: boolean, limits: Limits, identifies: boolean): void {
+  connected(sessionPresent: boolean, limits: Limits, identifies: boolean): void {
+    const restores = this.#resubscribe && !sessionPresent;
+    this.subscriptions.identifiers.connected(sessionPresent, this.#effects.random);
     this.#connected = true;
     this.#limits = limits;
     this.#identifies = identifies;
     const waiting = this.#waiting;
     this.#waiting = new Set();
-    if (restore) {
+    if (restores) {
       for (const packet of this.subscriptions.packets()) this.#waiting.add(new SubscribeFlow(packet, true));
-    }
+    } else if (!sessionPresent) this.#forget(this.subscriptions.topicFilters());
     for (const flow of waiting) {
-      const superseded = restore && flow instanceof SubscribeFlow && flow.restores;
+      const superseded = restores && flow instanceof SubscribeFlow && flow.restores;
       if (!superseded) this.#waiting.add(flow);
     }
     this.pump();
@@ -172,7 +192,8 @@ export class Requests {
     const hopeless = sent.filter(({ attempts }) => attempts >= this.#maximumAttempts);
     this.#waiting = new Set([...sent.filter((flow) => !hopeless.includes(flow)), ...this.#waiting]);
     for (const flow of hopeless) {
-      flow.waiter.fail(
+      this.#fail(
+        flow,
         new ClientError(
           `Gave up to ${
             describe(flow)
@@ -195,6 +216,11 @@ export class Requests {
   reset(): void {
     this.subscriptions.clear();
   }
+}
+
+function identified(packet: SubscribePacket, subscriptionIdentifier: number | undefined): SubscribePacket {
+  if (subscriptionIdentifier === undefined) return packet;
+  return { ...packet, properties: { ...packet.properties, subscriptionIdentifier } };
 }
 
 function describe(flow: RequestFlow): string {

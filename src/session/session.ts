@@ -103,8 +103,8 @@ export class Session {
     this.#options = options;
     this.#keepAlive = new KeepAlive(options);
     this.#outbound = new Outbound(effects, options, this.#identifiers);
-    this.#inbound = new Inbound(effects, options.manualAck);
-    this.#requests = new Requests(effects, this.#identifiers, options.maxPublishAttempts);
+    this.#requests = new Requests(effects, this.#identifiers, options.maxPublishAttempts, options.resubscribe);
+    this.#inbound = new Inbound(effects, options.manualAck, this.subscriptions.identifiers);
   }
 
   /** Publishes sent and not acknowledged. */
@@ -235,21 +235,24 @@ export class Session {
   }
 
   /**
-   * Has the broker authenticate the client once more, with this to begin with (MQTT 5.0, §4.12.1).
+   * Has the broker authenticate the client once more, with this to begin with (MQTT 5.0, §4.12.1); the next connection does it by itself.
    *
    * @throws {ClientError} If the connection was not authenticated by a method, or is being authenticated again.
    */
   reauthenticate(data: Uint8Array | undefined): AuthFlow {
-    if (this.#properties.authenticationMethod === undefined) {
-      throw new ClientError("Cannot re-authenticate: the connection has no authentication_method");
-    }
-    if (this.#state === "connected" && this.#authenticating.size > 0) {
+    const isUp = this.#state === "connected";
+    if (isUp && !this.#hasMethod) throw withoutMethod();
+    if (isUp && this.#authenticating.size > 0) {
       throw new ClientError("Cannot re-authenticate: the connection is being authenticated again already");
     }
     const flow = new AuthFlow();
     this.#authenticating.add(flow);
-    if (this.#state === "connected") this.#sendAuth(REAUTHENTICATE, data);
+    if (isUp) this.#sendAuth(REAUTHENTICATE, data);
     return flow;
+  }
+
+  get #hasMethod(): boolean {
+    return this.#properties.authenticationMethod !== undefined;
   }
 
   /** Answers the broker's challenge. */
@@ -422,10 +425,13 @@ export class Session {
     const limits = new Limits(this.#effects, connack.properties);
     this.#outbound.connected(connack.sessionPresent, limits);
     const identifies = this.#features.hasSubscriptionIdentifiers && limits.subscriptionIdentifiersAvailable;
-    this.#requests.connected(this.#options.resubscribe && !connack.sessionPresent, limits, identifies);
+    this.#requests.connected(connack.sessionPresent, limits, identifies);
     for (const flow of this.#waitingPings) this.#ping(flow, now);
     this.#waitingPings.clear();
-    for (const flow of this.#takeAuthenticating()) flow.waiter.settle(); // by the connection itself
+    for (const { waiter } of this.#takeAuthenticating()) {
+      if (this.#hasMethod) waiter.settle(); // by the connection itself
+      else waiter.fail(withoutMethod());
+    }
     this.#outbound.pump(now);
   }
 
@@ -489,4 +495,8 @@ export class Session {
   forgetSubscriptions(): void {
     this.#requests.reset();
   }
+}
+
+function withoutMethod(): ClientError {
+  return new ClientError("Cannot re-authenticate: the connection has no authentication_method");
 }

@@ -1,7 +1,6 @@
-import type { ApplicationMessage } from "../message.ts";
 import type { SubscribePacket, SubscriptionRequest } from "../packets.ts";
 import type { StoredSubscription } from "../stored_session.ts";
-import { matchTopic } from "../topic.ts";
+import { SubscriptionIdentifiers } from "./subscription_identifiers.ts";
 
 /** A granted subscription, and the SUBSCRIBE that asked for it. */
 export interface Granted {
@@ -9,92 +8,26 @@ export interface Granted {
   packet: SubscribePacket;
 }
 
-/** The largest Subscription Identifier (MQTT 5.0, §3.8.2.1.2). */
-const LARGEST_IDENTIFIER = 268_435_455;
-
-/** The subscriptions that the broker has granted, to ask for again when it has lost them, and to tell whose message one is. */
+/** The subscriptions that the broker has granted, to ask for again when it has lost them. */
 export class Subscriptions {
   readonly #granted = new Map<string, Granted>();
-  /** The topic filters of each Subscription Identifier that was sent, and the identifier of each of them that was sent last. */
-  readonly #filtersOf = new Map<number, Set<string>>();
-  readonly #identifierOf = new Map<string, number>();
-  #nextIdentifier = 1;
-  #version = 0;
-
-  /** Changes whenever {@linkcode concerns} may answer otherwise than before. */
-  get version(): number {
-    return this.#version;
-  }
-
-  /** Gives the packet with a Subscription Identifier: its own if it has one, the one that all its filters have already, or a new one. */
-  identify(packet: SubscribePacket): SubscribePacket {
-    const identifiers = new Set(packet.subscriptions.map(({ topicFilter }) => this.#identifierOf.get(topicFilter)));
-    const [present] = identifiers.size === 1 ? identifiers : [];
-    const subscriptionIdentifier = packet.properties.subscriptionIdentifier ?? present ?? this.#newIdentifier();
-    return { ...packet, properties: { ...packet.properties, subscriptionIdentifier } };
-  }
-
-  /** Notes what the identifier of a packet that is sent stands for. */
-  requested({ subscriptions, properties: { subscriptionIdentifier } }: SubscribePacket): void {
-    if (subscriptionIdentifier === undefined) return;
-    this.#version++;
-    for (const { topicFilter } of subscriptions) {
-      this.#forgetIdentifier(topicFilter);
-      this.#identifierOf.set(topicFilter, subscriptionIdentifier);
-    }
-    const filters = this.#filtersOf.get(subscriptionIdentifier) ?? new Set();
-    for (const { topicFilter } of subscriptions) filters.add(topicFilter);
-    this.#filtersOf.set(subscriptionIdentifier, filters);
-    // Messages of a subscription that has ended may still come: its identifier is not used again at once.
-    if (subscriptionIdentifier === this.#nextIdentifier) this.#nextIdentifier = following(subscriptionIdentifier);
-  }
-
-  #newIdentifier(): number {
-    while (this.#filtersOf.has(this.#nextIdentifier)) {
-      this.#nextIdentifier = following(this.#nextIdentifier);
-    }
-    return this.#nextIdentifier;
-  }
-
-  #forgetIdentifier(filter: string): void {
-    const identifier = this.#identifierOf.get(filter);
-    if (identifier === undefined) return;
-    this.#version++;
-    this.#identifierOf.delete(filter);
-    const filters = this.#filtersOf.get(identifier);
-    filters?.delete(filter);
-    if (filters?.size === 0) this.#filtersOf.delete(identifier);
-  }
-
-  /**
-   * Tells whether a message is for whoever subscribed to a topic filter: by the identifiers that the broker has put on it where they are
-   * those of filters that match, otherwise by its topic.
-   */
-  concerns(message: ApplicationMessage, filter: string): boolean {
-    const { topic, properties: { subscriptionIdentifiers } } = message;
-    if (!matchTopic(filter, topic)) return false;
-    const identifier = this.#identifierOf.get(filter);
-    if (subscriptionIdentifiers === undefined || identifier === undefined) return true;
-    return subscriptionIdentifiers.includes(identifier) ||
-      !subscriptionIdentifiers.every((other) => this.#explains(other, topic));
-  }
-
-  /** Whether a filter that has this identifier matches; none does while messages come that were sent under an earlier one. */
-  #explains(identifier: number, topic: string): boolean {
-    const filters = this.#filtersOf.get(identifier) ?? [];
-    return [...filters].some((filter) => matchTopic(filter, topic));
-  }
+  /** What tells whose message one is. */
+  readonly identifiers = new SubscriptionIdentifiers();
 
   /** Whether a topic filter is subscribed to. */
   has(topicFilter: string): boolean {
     return this.#granted.has(topicFilter);
   }
 
-  /** Notes what the broker answered to a SUBSCRIBE. */
-  granted(packet: SubscribePacket, reasonCodes: number[]): void {
+  /** Notes what the broker answered to a SUBSCRIBE that was sent with this identifier. What it refuses stays as it was. */
+  answered(packet: SubscribePacket, identifier: number | undefined, reasonCodes: number[]): void {
     for (const [i, request] of packet.subscriptions.entries()) {
-      if (reasonCodes[i] < 0x80) this.#granted.set(request.topicFilter, { request, packet });
-      else if (!this.#granted.has(request.topicFilter)) this.#forgetIdentifier(request.topicFilter);
+      const { topicFilter } = request;
+      if (reasonCodes[i] >= 0x80) this.identifiers.refused(topicFilter, identifier);
+      else {
+        this.#granted.set(topicFilter, { request, packet });
+        this.identifiers.granted(topicFilter, identifier);
+      }
     }
   }
 
@@ -112,21 +45,30 @@ export class Subscriptions {
       packet.subscriptions.push(request);
       this.#granted.set(request.topicFilter, { request, packet });
     }
-    for (const packet of packets.values()) this.requested(packet);
+    for (const packet of packets.values()) this.#identified(packet);
+  }
+
+  #identified(packet: SubscribePacket): void {
+    const { subscriptionIdentifier } = packet.properties;
+    if (subscriptionIdentifier === undefined) return;
+    this.identifiers.requested(packet, subscriptionIdentifier);
+    for (const { topicFilter } of packet.subscriptions) this.identifiers.granted(topicFilter, subscriptionIdentifier);
   }
 
   removed(topicFilters: string[]): void {
     for (const topicFilter of topicFilters) {
       this.#granted.delete(topicFilter);
-      this.#forgetIdentifier(topicFilter);
+      this.identifiers.forget(topicFilter);
     }
   }
 
   clear(): void {
-    this.#version++;
     this.#granted.clear();
-    this.#filtersOf.clear();
-    this.#identifierOf.clear();
+    this.identifiers.clear();
+  }
+
+  topicFilters(): string[] {
+    return [...this.#granted.keys()];
   }
 
   /** Gives the packets that ask for all of them, grouped as they were asked for at first: some brokers limit the entries of a packet. */
@@ -139,8 +81,4 @@ export class Subscriptions {
     }
     return [...groups].map(([packet, subscriptions]) => ({ ...packet, packetId: 0, subscriptions }));
   }
-}
-
-function following(identifier: number): number {
-  return identifier % LARGEST_IDENTIFIER + 1;
 }

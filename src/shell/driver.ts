@@ -1,4 +1,4 @@
-import { delay } from "@std/async";
+import { abortable, delay } from "@std/async";
 import type { Dialect } from "../codec/dialect.ts";
 import type { Endpoint } from "../endpoint.ts";
 import {
@@ -21,7 +21,7 @@ import type {
   UnsubscribePacket,
 } from "../packets.ts";
 import type { Properties } from "../properties.ts";
-import { describeRefusal, PERMANENT_REFUSALS } from "../reason_codes.ts";
+import { describeRefusal, PERMANENT_REFUSALS, REDIRECTIONS } from "../reason_codes.ts";
 import type { Effects } from "../session/effects.ts";
 import { Flow, type PublishFlow } from "../session/flow.ts";
 import { type CancellableFlow, Session, type SessionOptions } from "../session/session.ts";
@@ -168,7 +168,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     this.#listener = listener;
     this.#session = new Session(this, options);
     this.#itinerary = new Itinerary(options.dialects, options.followRedirects);
-    this.inbox = new Inbox(options.maxQueuedMessages, this.#session.subscriptions);
+    this.inbox = new Inbox(options.maxQueuedMessages, this.#session.subscriptions.identifiers);
     this.requester = new Requester(this, this.#session.subscriptions);
   }
 
@@ -346,9 +346,27 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     return this.#request(() => this.#session.ping(now()), signal);
   }
 
-  /** Has the broker authenticate the client once more, with this to begin with. */
-  reauthenticate(data: Uint8Array | undefined, signal?: AbortSignal): Promise<void> {
-    return this.#request(() => this.#session.reauthenticate(data), signal);
+  /** Has the broker authenticate the client once more; the next connection does it by itself. */
+  async reauthenticate(signal?: AbortSignal): Promise<void> {
+    this.#checkUsable(signal);
+    if (this.#thePlan.properties.authenticationMethod === undefined) {
+      throw new ClientError("Cannot re-authenticate: the configuration has no authentication_method");
+    }
+    const data = this.#state === "connected" ? await this.#authenticationData(signal) : undefined;
+    await this.#request(() => this.#session.reauthenticate(data), signal);
+  }
+
+  /** Gives what the authentication method has the client say first. */
+  async #authenticationData(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
+    const plan = this.#thePlan, endpoint = this.#endpoint;
+    const asking = (async () => endpoint && await plan.credentials(endpoint))();
+    try {
+      const credentials = await (signal === undefined ? asking : abortable(asking, signal));
+      return credentials?.authenticationData ?? plan.properties.authenticationData;
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw new ClientError(`Cannot re-authenticate: credentials() failed: ${messageOf(cause)}`, { cause });
+    }
   }
 
   #request<Result>(start: () => CancellableFlow & Flow<Result>, signal?: AbortSignal): Promise<Result> {
@@ -423,8 +441,12 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     return this.#connection?.sizeOf(packet) ?? 0;
   }
 
-  deliver(message: ApplicationMessage): void {
-    if (!this.requester.take(message)) this.inbox.deliver(message);
+  deliver(message: ApplicationMessage, subscriptionIdentifiers: readonly number[] | undefined): void {
+    if (!this.requester.take(message)) this.inbox.deliver(message, subscriptionIdentifiers);
+  }
+
+  random(this: void): number {
+    return Math.random();
   }
 
   async challenge({ properties }: AuthPacket): Promise<void> {
@@ -790,8 +812,7 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
     if (this.#life?.restores) this.#reconnects++;
     const { assignedClientIdentifier, responseInformation } = connack.properties;
     if (assignedClientIdentifier !== undefined) this.#plan = { ...this.#thePlan, clientId: assignedClientIdentifier };
-    const { clientId } = this.#thePlan, lost = !connack.sessionPresent && !this.#options.resubscribe;
-    this.requester.connected({ hasResponseTopics, clientId, responseInformation, lost });
+    this.requester.connected({ hasResponseTopics, clientId: this.#thePlan.clientId, responseInformation });
     this.#arm();
     const waiters = [...this.#connecting];
     this.#connecting.clear();
@@ -958,9 +979,9 @@ function isPermanent(error: unknown): boolean {
 
 function refusal({ uri }: Endpoint, { returnCode, reasonCode, properties }: ConnackPacket): ConnectError {
   const { reasonString, serverReference } = properties;
-  const advice = serverReference === undefined
-    ? ""
-    : `; it names ${JSON.stringify(serverReference)} (follow_redirects)`;
+  const advice = serverReference !== undefined && REDIRECTIONS.has(reasonCode)
+    ? `; it names ${JSON.stringify(serverReference)} (follow_redirects)`
+    : "";
   return new ConnectError(`${uri} refused the connection: ${describeRefusal(returnCode, reasonString)}${advice}`, {
     returnCode,
     reasonCode,

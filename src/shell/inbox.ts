@@ -1,6 +1,6 @@
 import type { ApplicationMessage } from "../message.ts";
 import { TopicFilterTree } from "../topic_filter_tree.ts";
-import type { Subscriptions } from "../session/subscriptions.ts";
+import type { SubscriptionIdentifiers } from "../session/subscription_identifiers.ts";
 import { MessageQueue } from "./message_queue.ts";
 
 /** What takes messages as they come; a promise it returns is waited for before the next. */
@@ -30,12 +30,12 @@ export class Inbox {
   /** The messages for the handler, which it has not got yet. */
   readonly #unhandled: MessageQueue;
   readonly #limit: number;
-  readonly #subscriptions: Pick<Subscriptions, "concerns" | "version">;
+  readonly #identifiers: Pick<SubscriptionIdentifiers, "concerns" | "version">;
   readonly #routes = new Set<RouteQueue>();
   readonly #routesByFilter = new TopicFilterTree<RouteQueue>();
   /** By topic, or by identifiers and topic for messages that carry any. */
   readonly #routesOfTopic = new Map<string, readonly RouteQueue[]>();
-  #subscriptionsVersion = 0;
+  #identifiersVersion = 0;
   #handler: MessageHandler | null = null;
   /** Whether the handler's promise is pending. */
   #handling = false;
@@ -45,9 +45,9 @@ export class Inbox {
   #room: PromiseWithResolvers<void> | undefined;
 
   /** Takes how many messages a queue holds before it counts as full, and what tells which messages a filter is for. */
-  constructor(limit: number, subscriptions: Pick<Subscriptions, "concerns" | "version">) {
+  constructor(limit: number, identifiers: Pick<SubscriptionIdentifiers, "concerns" | "version">) {
     this.#limit = limit;
-    this.#subscriptions = subscriptions;
+    this.#identifiers = identifiers;
     this.queue = this.#newQueue(limit);
     this.#unhandled = this.#newQueue(limit);
   }
@@ -75,9 +75,10 @@ export class Inbox {
     if (!this.#handling) this.#handleQueued();
   }
 
-  deliver(message: ApplicationMessage): void {
+  /** Takes a message, and the subscription identifiers that it came with. */
+  deliver(message: ApplicationMessage, subscriptionIdentifiers?: readonly number[]): void {
     if (this.#routes.size > 0) {
-      const routes = this.#routesFor(message);
+      const routes = this.#routesFor(message.topic, subscriptionIdentifiers);
       for (const { queue } of routes) queue.push(message);
       if (routes.length > 0) return;
     }
@@ -86,17 +87,16 @@ export class Inbox {
     else this.#handle(this.#handler, message);
   }
 
-  #routesFor(message: ApplicationMessage): readonly RouteQueue[] {
-    const { topic, properties: { subscriptionIdentifiers } } = message;
-    const { version } = this.#subscriptions;
-    if (this.#subscriptionsVersion !== version) this.#routesOfTopic.clear();
-    this.#subscriptionsVersion = version;
-    const key = subscriptionIdentifiers === undefined ? topic : `${subscriptionIdentifiers}\0${topic}`;
+  #routesFor(topic: string, identifiers: readonly number[] | undefined): readonly RouteQueue[] {
+    const { version } = this.#identifiers;
+    if (this.#identifiersVersion !== version) this.#routesOfTopic.clear();
+    this.#identifiersVersion = version;
+    const key = identifiers === undefined ? topic : `${identifiers}\0${topic}`;
     let routes = this.#routesOfTopic.get(key);
     if (routes === undefined) {
       routes = this.#routesByFilter.match(topic);
-      if (subscriptionIdentifiers !== undefined) {
-        routes = routes.filter(({ filter }) => this.#subscriptions.concerns(message, filter));
+      if (identifiers !== undefined) {
+        routes = routes.filter(({ filter }) => this.#identifiers.concerns(topic, identifiers, filter));
       }
       if (this.#routesOfTopic.size >= REMEMBERED_TOPICS) this.#routesOfTopic.clear();
       this.#routesOfTopic.set(key, routes);

@@ -1,7 +1,7 @@
 import type { Dialect } from "../codec/dialect.ts";
 import { type Endpoint, parseServerReference } from "../endpoint.ts";
 import { ConnectError, ConnectionLostError } from "../errors.ts";
-import { UNSUPPORTED_PROTOCOL_VERSION } from "../reason_codes.ts";
+import { REDIRECTIONS, UNSUPPORTED_PROTOCOL_VERSION } from "../reason_codes.ts";
 
 /** Which broker is tried next, and in which dialect. */
 export class Itinerary {
@@ -62,8 +62,9 @@ export class Itinerary {
 
   #follow(from: Endpoint, error: unknown): Endpoint | undefined {
     const names = error instanceof ConnectError || error instanceof ConnectionLostError;
-    const { serverReference } = names ? error : {};
-    if (serverReference === undefined || this.#redirects >= this.#mostRedirects) return undefined;
+    const { reasonCode = 0, serverReference } = names ? error : {};
+    if (!REDIRECTIONS.has(reasonCode) || serverReference === undefined) return undefined;
+    if (this.#redirects >= this.#mostRedirects) return undefined;
     const next = parseServerReference(serverReference, from);
     if (next !== undefined) this.#redirects++;
     return next;

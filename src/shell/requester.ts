@@ -21,8 +21,6 @@ export interface Peer {
   readonly clientId: string;
   /** What the broker would have response topics begin with. */
   readonly responseInformation: string | undefined;
-  /** Whether the broker has lost the subscriptions, and they are not restored. */
-  readonly lost: boolean;
 }
 
 const ignore = () => {};
@@ -36,7 +34,7 @@ export class Requester {
   /** What the last connection said, and those who wait for the first to say it. */
   #peer: Peer | undefined;
   #up = Promise.withResolvers<Peer>();
-  /** All messages on these topics are responses. */
+  /** The topics that were subscribed to for responses: as long as they are, all messages on them are such. */
   readonly #topics = new Set<string>();
   readonly #subscribing = new Map<string, Promise<void>>();
   /** Those who wait for a response, in the order of their requests, by what tells it apart. */
@@ -57,17 +55,15 @@ export class Requester {
   /** Begins on a new connection. */
   connected(peer: Peer): void {
     this.#peer = peer;
-    if (peer.hasResponseTopics) this.#topics.add(ownTopic(peer));
     this.#up.resolve(peer);
-    if (!peer.lost) return;
-    for (const topic of this.#topics) {
-      if (this.#subscriptions.has(topic)) this.#subscribe(topic).catch(ignore);
-    }
+    // What is not restored, or was refused, is asked for again.
+    for (const topic of this.#topics) if (!this.#subscriptions.has(topic)) this.#subscribe(topic);
   }
 
   /** Takes a message if it is a response, whether anybody waits for it or not. */
   take(message: ApplicationMessage): boolean {
     if (this.#topics.size === 0 || !this.#topics.has(message.topic)) return false;
+    if (!this.#subscriptions.has(message.topic)) return false;
     const { topic, retain, properties: { correlationData } } = message;
     message.ack();
     // A retained message is older than the subscription, and so than the request.
@@ -118,6 +114,7 @@ export class Requester {
 
   async #exchange(packet: PublishPacket, signal: AbortSignal): Promise<ApplicationMessage> {
     const peer = this.#peer ?? await abortable(this.#up.promise, signal);
+    signal.throwIfAborted();
     const responseTopic = packet.properties.responseTopic ?? (peer.hasResponseTopics ? ownTopic(peer) : undefined);
     if (responseTopic === undefined) {
       throw new ClientError(
@@ -125,10 +122,10 @@ export class Requester {
           "properties.responseTopic, on which the responder is known to respond",
       );
     }
-    this.#topics.add(responseTopic);
     const subscribing = this.#subscribing.get(responseTopic);
     if (subscribing !== undefined) await abortable(subscribing, signal);
     else if (!this.#subscriptions.has(responseTopic)) await abortable(this.#subscribe(responseTopic), signal);
+    this.#topics.add(responseTopic);
     const { correlationData = crypto.getRandomValues(new Uint8Array(16)) } = packet.properties;
     const properties = { ...packet.properties, responseTopic, correlationData };
     const key = keyOf(responseTopic, peer.hasResponseTopics ? correlationData : undefined);
@@ -151,6 +148,7 @@ export class Requester {
   /** Subscribes to a response topic, once for all who ask at the same time. */
   #subscribe(topic: string): Promise<void> {
     const subscribed = this.#sendSubscribe(topic).finally(() => this.#subscribing.delete(topic));
+    subscribed.catch(ignore); // Whoever has asked may not wait any more.
     this.#subscribing.set(topic, subscribed);
     return subscribed;
   }
@@ -163,7 +161,8 @@ export class Requester {
       subscriptions: [{ topicFilter, qos: 2, noLocal: false, retainAsPublished: false, retainHandling: 2 }],
       properties: NO_PROPERTIES,
     });
-    if (reasonCode < 0x80) return;
+    if (reasonCode < 0x80) return void this.#topics.add(topicFilter);
+    this.#topics.delete(topicFilter);
     throw rejection(`The broker refused the subscription to the response topic "${topicFilter}"`, reasonCode);
   }
 

@@ -18,7 +18,6 @@ import {
   PINGRESP,
   playBroker,
   type PlayedConnection,
-  playLink5,
   QUICK_5,
   withProperties,
 } from "./played_broker.ts";
@@ -267,9 +266,69 @@ Deno.test("MQTTClient.reauthenticate() rejects without a method, without a conne
   assertStrictEquals(await authenticating, THROWN);
 });
 
-Deno.test("MQTTClient.reauthenticate() rejects on a connection that was made without authentication_method", async () => {
-  await using link = await playLink5();
-  await assertRejects(() => link.client.reauthenticate(), ClientError, "authentication_method");
+Deno.test("MQTTClient.reauthenticate() rejects without authentication_method, before the connection is up too", async () => {
+  await using broker = await playBroker();
+  const client = new MQTTClient({ config: QUICK_5 });
+  const connecting = client.connect(broker.uri);
+  await assertRejects(() => client.reauthenticate(), ClientError, "the configuration has no authentication_method");
+  await broker.welcome(withProperties("20", "00 00"));
+  await connecting;
+  await assertRejects(() => client.reauthenticate(), ClientError, "the configuration has no authentication_method");
+  await client.disconnect({ drain: 0 });
+});
+
+Deno.test("MQTTClient.reauthenticate() waits for the first connection, from before its CONNECT on", async () => {
+  await using broker = await playBroker();
+  const client = new MQTTClient({ clientId: "id", config: CONFIG, onAuth: answer });
+  const connecting = client.connect(broker.uri);
+  const early = client.reauthenticate();
+  const connection = await broker.accept();
+  const later = client.reauthenticate();
+  await connection.send(CONNACK);
+  assertEquals(await Promise.all([connecting, early, later]), [0, undefined, undefined]);
+  await client.disconnect({ drain: 0 });
+});
+
+Deno.test("MQTTClient.reauthenticate() begins with what credentials() gives, else with authentication_data", async () => {
+  const given = [bytes("'one'"), bytes("'two'"), undefined];
+  await using broker = await playBroker();
+  const client = new MQTTClient({
+    clientId: "id",
+    config: CONFIG,
+    credentials: () => Promise.resolve({ authenticationData: given.shift() }),
+  });
+  const [connection] = await Promise.all([broker.welcome(CONNACK), client.connect(broker.uri)]);
+  for (const data of ["0003'two'", "0005'hello'"]) {
+    const authenticating = client.reauthenticate();
+    await connection.expect(auth(data, "19"));
+    await connection.send(withProperties("f0", "00", METHOD));
+    await authenticating;
+  }
+  await client.disconnect({ drain: 0 });
+});
+
+Deno.test("MQTTClient.reauthenticate() rejects when credentials() fails, or the signal aborts meanwhile, and sends nothing", async () => {
+  const answers: (() => Promise<never>)[] = [() => Promise.reject(THROWN), never];
+  await using broker = await playBroker();
+  let isFirst = true;
+  const credentials = () => {
+    if (!isFirst) return answers.shift()?.() ?? {};
+    isFirst = false;
+    return {};
+  };
+  const client = new MQTTClient({ clientId: "id", config: CONFIG, credentials });
+  const [connection] = await Promise.all([broker.welcome(CONNACK), client.connect(broker.uri)]);
+  const { cause } = await assertRejects(() => client.reauthenticate(), ClientError, "credentials() failed: no key");
+  assertStrictEquals(cause, THROWN);
+  const controller = new AbortController();
+  const authenticating = assertRejects(() => client.reauthenticate({ signal: controller.signal }));
+  controller.abort(THROWN);
+  assertStrictEquals(await authenticating, THROWN);
+  const again = client.reauthenticate();
+  await connection.expect(auth("0005'hello'", "19"));
+  await connection.send(withProperties("f0", "00", METHOD));
+  await again;
+  await client.disconnect({ drain: 0 });
 });
 
 Deno.test("MQTTClient shows no secret of an authentication in events, in lines of a log, or when it is inspected", async () => {

@@ -462,8 +462,10 @@ brokerTest("MQTTClient passes the properties of a message through a broker", {},
     userProperties: [["a", "1"], ["a", "2"], ["b", ""]],
   };
   await client.publish("a", "x", { qos: 2, properties });
-  const { subscriptionIdentifiers: _, ...received } = (await client.deliverMessage(5)).properties;
+  const received = (await client.deliverMessage(5)).properties;
   assertEquals(received, properties);
+  await client.publish("a", "y", { properties: received });
+  assertEquals((await client.deliverMessage(5)).properties, properties);
 });
 
 brokerTest("MQTTClient.disconnect() with reason code 4 has the broker publish the will", {}, async (broker) => {
@@ -476,3 +478,25 @@ brokerTest("MQTTClient.disconnect() with reason code 4 has the broker publish th
   await client.disconnect({ reasonCode: 4 });
   assertEquals((await watcher.deliverMessage(5)).text(), "gone");
 });
+
+brokerTest(
+  "MQTTClient.messages() loses nothing that the broker has kept under the identifiers of a former process",
+  {},
+  async (broker) => {
+    const config = { protocol_version: 5, cleansession: false, session_expiry_interval: 60 } as const;
+    const former = new MQTTClient({ clientId: "kept", config });
+    await former.connect(broker.uris.mqtt);
+    await former.subscribe("home/#", 1);
+    await former.disconnect();
+    await using publisher = new MQTTClient();
+    await publisher.connect(broker.uris.mqtt);
+    const texts = Array.from({ length: 50 }, (_, i) => String(i)); // more than the broker sends before the first is acknowledged
+    for (const text of texts) await publisher.publish("home/kitchen", text, { qos: 1 });
+    await using client = new MQTTClient({ clientId: "kept", config });
+    const messages = client.messages("home/#");
+    await client.connect(broker.uris.mqtt);
+    await Promise.all([client.subscribe("home/kitchen", 1), client.subscribe("home/#", 1)]);
+    for (const text of texts) assertEquals((await messages.next()).value?.text(), text);
+    assertEquals(client.stats.queuedMessages, 0);
+  },
+);

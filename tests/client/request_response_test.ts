@@ -298,6 +298,62 @@ for (const resubscribe of [true, false]) {
   });
 }
 
+Deno.test("MQTTClient.request() subscribes again to a response topic that the broker has refused to restore", async () => {
+  await using link = await playLink(V5, CONNACK_5);
+  const { client, connection, broker } = link;
+  const first = client.request("t", "x");
+  await received(connection);
+  await connection.send(SUBACK_1);
+  await respond(connection, OWN_TOPIC, "y", correlationOf(await receivedRequest(connection)));
+  await first;
+  const again = event(client, "connect");
+  await connection.peer.close();
+  const second = await broker.welcome(CONNACK_5);
+  await again;
+  await receivedSubscribe(second);
+  await second.send("90 04 0001 00 87");
+  await settle(client, second);
+  const request = client.request("t", "x");
+  await receivedSubscribe(second);
+  await second.send("90 04 0002 00 87");
+  assertEquals((await assertRejects(() => request, RejectedError)).reasonCode, 0x87);
+});
+
+Deno.test("MQTTClient takes messages on a response topic for responses only when request() has subscribed to it", async () => {
+  await using link = await playLink(V5, CONNACK_5);
+  const { client, connection } = link;
+  await respond(connection, OWN_TOPIC, "no request yet", {});
+  assertEquals((await client.deliverMessage(5)).text(), "no request yet");
+  const request = client.request("t", "x");
+  await receivedSubscribe(connection);
+  await respond(connection, OWN_TOPIC, "not granted", {});
+  assertEquals((await client.deliverMessage(5)).text(), "not granted");
+  await connection.send("90 04 0001 00 87");
+  await assertRejects(() => request, RejectedError);
+  await respond(connection, OWN_TOPIC, "refused", {});
+  assertEquals((await client.deliverMessage(5)).text(), "refused");
+  const subscribing = client.subscribe(OWN_TOPIC);
+  await receivedSubscribe(connection);
+  await connection.send("90 04 0002 00 00");
+  await subscribing;
+  await respond(connection, OWN_TOPIC, "the application's", {});
+  assertEquals((await client.deliverMessage(5)).text(), "the application's");
+});
+
+Deno.test("MQTTClient.request() that is aborted as the link comes up sends nothing", async () => {
+  await using broker = await playBroker();
+  const client = new MQTTClient({ clientId: "id", config: V5 });
+  const controller = new AbortController(), enough = new Error("enough");
+  client.addEventListener("connect", () => controller.abort(enough));
+  const connecting = client.connect(broker.uri);
+  const request = client.request("t", "x", { signal: controller.signal });
+  const connection = await broker.welcome(CONNACK_5);
+  await connecting;
+  assertEquals(await assertRejects(() => request), enough);
+  await settle(client, connection);
+  await client.disconnect({ drain: 0 });
+});
+
 Deno.test("MQTTClient.request() gets its response though the application takes no messages meanwhile", async () => {
   await using link = await playLink({ ...V5, max_queued_messages: 2 }, CONNACK_5);
   const { client, connection } = link;

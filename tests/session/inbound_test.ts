@@ -420,3 +420,19 @@ Deno.test("ApplicationMessage.ack() costs the same for the last of 100,000 as fo
   for (const message of it.delivered.toReversed()) message.ack();
   assertEquals(it.take().length, 100_000);
 });
+
+Deno.test("Session.receive() delivers messages without the automatic identifiers that they come with, at every QoS", () => {
+  using it = new Recorder();
+  it.connect5();
+  it.subscribe("a");
+  for (const qos of [0, 1, 2] as const) {
+    const packet = publishPacket("a", qos, "a", { packetId: qos });
+    it.receive({ ...packet, properties: { subscriptionIdentifiers: [1] } });
+    it.receive({ ...packet, packetId: 3 + qos, properties: { subscriptionIdentifiers: [9, 1] } });
+  }
+  assertEquals(
+    it.delivered.map(({ properties }) => properties.subscriptionIdentifiers),
+    [undefined, [9], undefined, [9], undefined, [9]],
+  );
+  assertEquals(it.identifiers, [[1], [9, 1], [1], [9, 1], [1], [9, 1]]);
+});

@@ -124,6 +124,13 @@ Deno.test("Session.receive() answers PUBREC for an unknown identifier with PUBRE
   assertEquals([it.take(), it.session.inFlight], [[], 0]);
 });
 
+Deno.test("Session.receive() does not answer a PUBREC for an unknown identifier that refuses a publish [MQTT5-4.3.3-4]", () => {
+  using it = new Recorder();
+  it.connect();
+  for (const reasonCode of [0x80, 0x97]) it.receive(acknowledgement("PUBREC", 9, reasonCode));
+  assertEquals(it.take(), []);
+});
+
 Deno.test("Session.receive() answers a repeated PUBREC with PUBREL again", () => {
   using it = new Recorder();
   it.connect();

@@ -96,6 +96,8 @@ export class Recorder implements Effects {
   /** How many bytes it got after that. */
   #excess = 0;
   readonly delivered: ApplicationMessage[] = [];
+  /** The subscription identifiers that each of them came with. */
+  readonly identifiers: (readonly number[] | undefined)[] = [];
   /** Whether a transaction is under way, and what was acknowledged in it. */
   inTransaction = false;
   readonly held: ApplicationMessage[] = [];
@@ -162,8 +164,13 @@ export class Recorder implements Effects {
     this.changes?.push(change);
   }
 
-  deliver(message: ApplicationMessage): void {
+  random(this: void): number {
+    return 0.5;
+  }
+
+  deliver(message: ApplicationMessage, subscriptionIdentifiers: readonly number[] | undefined): void {
     this.delivered.push(message);
+    this.identifiers.push(subscriptionIdentifiers);
     this.onDeliver(message);
   }
 

@@ -1,8 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ClientError, ProtocolError } from "../../src/errors.ts";
-import { ApplicationMessage } from "../../src/message.ts";
 import type { SubscribePacket } from "../../src/packets.ts";
-import { publishPacket, Recorder, suback, unsuback } from "./recorder.ts";
+import { Recorder, suback, unsuback } from "./recorder.ts";
 
 /** Answers the SUBSCRIBE and UNSUBSCRIBE among what was sent, and gives what was sent. */
 function answerAll(it: Recorder): string[] {
@@ -254,6 +253,64 @@ Deno.test("Session restores a subscription before it ends it, when the unsubscri
   assertEquals(answerAll(it), []);
 });
 
+Deno.test("Session has no subscription any more whose restoration is refused, forbidden by limits, or given up, and tells the store", () => {
+  const ends: ((it: Recorder) => void)[] = [
+    (it) => {
+      it.connect5();
+      it.receive(suback(1, 0x87, 0));
+    },
+    (it) => it.connect5({ wildcardSubscriptionAvailable: 0 }),
+    (it) => {
+      it.connect5();
+      for (const sessionPresent of [true, true, true]) {
+        it.lose();
+        it.connect5({}, { sessionPresent });
+      }
+    },
+  ];
+  const kept = [["b/#"], [], []];
+  for (const [i, end] of ends.entries()) {
+    using it = new Recorder({ maxPublishAttempts: 3 });
+    it.connect5();
+    it.subscribe("a", "b/#");
+    answerAll(it);
+    it.lose();
+    it.changes = [];
+    end(it);
+    assertEquals(["a", "b/#"].filter((filter) => it.session.subscriptions.has(filter)), kept[i]);
+    const changes = it.changes.filter((change) => change.startsWith("subscription"));
+    assertEquals(changes, ["subscription a", "subscription b/#"]);
+    it.take();
+    it.lose();
+    it.connect5();
+    assertEquals(it.take(), kept[i].map((filter) => `SUBSCRIBE(1) ${filter}:0 #1`));
+  }
+});
+
+Deno.test("Session keeps a subscription for which a further SUBSCRIBE is refused", () => {
+  using it = new Recorder();
+  it.connect();
+  it.subscribe("a");
+  answerAll(it);
+  it.subscribe(["a", 2]);
+  it.take();
+  it.receive(suback(2, 0x80));
+  it.reconnect(false);
+  assertEquals(answerAll(it), ["+a:0"]);
+});
+
+Deno.test("Session has no subscription any more that the broker has lost, if resubscribe is off, and tells the store", () => {
+  using it = new Recorder({ resubscribe: false });
+  it.connect();
+  it.subscribe("a");
+  answerAll(it);
+  it.reconnect(true);
+  assertEquals(it.session.subscriptions.has("a"), true);
+  it.changes = [];
+  it.reconnect(false);
+  assertEquals([it.session.subscriptions.has("a"), it.changes.at(-1)], [false, "subscription a"]);
+});
+
 Deno.test("Session restores the subscription options and the properties (MQTT 5.0)", () => {
   using it = new Recorder();
   it.connect();
@@ -312,7 +369,7 @@ Deno.test("Session.subscribe() leaves the packet of the caller without an identi
   }]);
 });
 
-Deno.test("Session restores subscriptions with the identifiers that they had, and without where the broker knows none", () => {
+Deno.test("Session restores subscriptions in a new session with identifiers from 1 on, and without where the broker knows none", () => {
   using it = new Recorder();
   it.connect5();
   it.subscribe("a", "b");
@@ -322,7 +379,7 @@ Deno.test("Session restores subscriptions with the identifiers that they had, an
   for (let i = 0; i < 2; i++) {
     it.lose();
     it.connect5();
-    assertEquals(it.take(), ["SUBSCRIBE(1) a:0 #1", "SUBSCRIBE(2) b:0 d:0 #3", "SUBSCRIBE(3) c:0 #2"]);
+    assertEquals(it.take(), ["SUBSCRIBE(1) a:0 #1", "SUBSCRIBE(2) b:0 d:0 #2", "SUBSCRIBE(3) c:0 #3"]);
     it.lose();
     it.connect5({ subscriptionIdentifiersAvailable: 0 });
     assertEquals(it.take(), ["SUBSCRIBE(1) a:0", "SUBSCRIBE(2) b:0 d:0", "SUBSCRIBE(3) c:0"]);
@@ -335,14 +392,11 @@ Deno.test("Session.subscribe() that the broker cannot serve leaves the identifie
   it.subscribe("a", "b");
   answerAll(it);
   assertThrows(() => it.subscribe("a", "$share/g/b"), ClientError);
-  const { version } = it.session.subscriptions;
+  const { identifiers } = it.session.subscriptions;
+  const { version } = identifiers;
   it.subscribe("c");
   assertEquals(it.take(), ["SUBSCRIBE(2) c:0 #2"]);
-  const message = new ApplicationMessage({ ...publishPacket("a"), properties: { subscriptionIdentifiers: [1] } });
-  assertEquals([it.session.subscriptions.concerns(message, "a"), it.session.subscriptions.version > version], [
-    true,
-    true,
-  ]);
+  assertEquals([identifiers.concerns("a", [1], "a"), identifiers.version > version], [true, true]);
 });
 
 Deno.test("Session.receive() has the subscription that UNSUBACK ends give up its identifier, not one that is kept", () => {
@@ -357,6 +411,42 @@ Deno.test("Session.receive() has the subscription that UNSUBACK ends give up its
   it.subscribe("a");
   it.subscribe("b");
   assertEquals(it.take(), ["SUBSCRIBE(4) a:0 #3", "SUBSCRIBE(5) b:0 #2"]);
+});
+
+Deno.test("Session begins automatic identifiers at random in a session that was there before it, and goes on with its own", () => {
+  using it = new Recorder();
+  it.connect5({}, { sessionPresent: true });
+  it.subscribe("a");
+  answerAll(it);
+  it.lose();
+  it.session.forgetSubscriptions(); // disconnect(), connect()
+  it.connect5({}, { sessionPresent: true });
+  it.subscribe("b");
+  it.subscribe("a");
+  assertEquals(it.take(), ["SUBSCRIBE(2) b:0 #201326593", "SUBSCRIBE(3) a:0 #201326594"]);
+  it.lose();
+  it.connect5();
+  assertEquals(it.take(), ["SUBSCRIBE(1) b:0 #1", "SUBSCRIBE(2) a:0 #2"]);
+});
+
+Deno.test("Session.receive() takes SUBACK as the answer to the identifier that SUBSCRIBE was sent with", () => {
+  using it = new Recorder();
+  it.connect5();
+  it.subscribe("a/#");
+  it.subscribe("a/b");
+  const { identifiers } = it.session.subscriptions;
+  const concerned = () => ["a/#", "a/b"].filter((filter) => identifiers.concerns("a/b", [1], filter));
+  it.receive(suback(1, 0));
+  assertEquals(concerned(), ["a/#", "a/b"]);
+  it.receive(suback(2, 0));
+  assertEquals(concerned(), ["a/#"]);
+  it.take();
+  it.lose();
+  it.connect5();
+  it.receive(suback(1, 0));
+  assertEquals(concerned(), ["a/#", "a/b"], "a/b is not restored yet");
+  it.receive(suback(2, 0x80));
+  assertEquals(concerned(), ["a/#", "a/b"]);
 });
 
 // Cancelling.

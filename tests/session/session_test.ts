@@ -410,8 +410,11 @@ Deno.test("Session.reauthenticate() fails when the broker ends the connection fo
 
 Deno.test("Session.reauthenticate() needs a connection that was authenticated by a method", () => {
   using it = new Recorder();
-  assertThrows(() => it.session.reauthenticate(undefined), ClientError, "has no authentication_method");
+  const early = new Outcome(it.session.reauthenticate(undefined));
+  assertEquals(early.state, "pending");
   it.connect5();
+  assertInstanceOf(early.error, ClientError);
+  assertEquals(early.message, "Cannot re-authenticate: the connection has no authentication_method");
   assertThrows(() => it.session.reauthenticate(undefined), ClientError, "has no authentication_method");
   assertEquals(it.take(), []);
 });

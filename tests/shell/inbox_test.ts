@@ -1,33 +1,28 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { ApplicationMessage } from "../../src/message.ts";
 import type { SubscribePacket } from "../../src/packets.ts";
-import { NO_PROPERTIES, type Properties } from "../../src/properties.ts";
-import { Subscriptions } from "../../src/session/subscriptions.ts";
+import { NO_PROPERTIES } from "../../src/properties.ts";
+import { SubscriptionIdentifiers } from "../../src/session/subscription_identifiers.ts";
 import { Inbox } from "../../src/shell/inbox.ts";
 
 const ENDED = new RangeError("ended");
 
 function deliver(inbox: Inbox, topic: string, ...texts: string[]): void {
-  for (const text of texts) deliverOne(inbox, topic, text, NO_PROPERTIES);
+  for (const text of texts) deliverOne(inbox, topic, text);
 }
 
-function deliverOne(inbox: Inbox, topic: string, text: string, properties: Properties): void {
+function deliverOne(inbox: Inbox, topic: string, text: string, subscriptionIdentifiers?: readonly number[]): void {
   const payload = new TextEncoder().encode(text);
-  const fields = { dup: false, qos: 0, retain: false, packetId: 0 } as const;
-  inbox.deliver(new ApplicationMessage({ type: "PUBLISH", topic, ...fields, properties, payload }));
+  const fields = { dup: false, qos: 0, retain: false, packetId: 0, properties: NO_PROPERTIES } as const;
+  inbox.deliver(new ApplicationMessage({ type: "PUBLISH", topic, ...fields, payload }), subscriptionIdentifiers);
 }
 
 /** Notes a SUBSCRIBE for one topic filter that the broker has granted. */
-function subscribe(subscriptions: Subscriptions, topicFilter: string, subscriptionIdentifier: number): void {
+function subscribe(identifiers: SubscriptionIdentifiers, topicFilter: string, subscriptionIdentifier: number): void {
   const request = { topicFilter, qos: 0, noLocal: false, retainAsPublished: false, retainHandling: 0 } as const;
-  const packet: SubscribePacket = {
-    type: "SUBSCRIBE",
-    packetId: 1,
-    subscriptions: [request],
-    properties: { subscriptionIdentifier },
-  };
-  subscriptions.requested(packet);
-  subscriptions.granted(packet, [0]);
+  const packet: SubscribePacket = { type: "SUBSCRIBE", packetId: 1, subscriptions: [request], properties: {} };
+  identifiers.requested(packet, subscriptionIdentifier);
+  identifiers.granted(topicFilter, subscriptionIdentifier);
 }
 
 /** Takes what is in the queue. */
@@ -78,7 +73,7 @@ class SlowHandler {
 }
 
 function newInbox(limit: number): Inbox {
-  return new Inbox(limit, new Subscriptions());
+  return new Inbox(limit, new SubscriptionIdentifiers());
 }
 
 Deno.test("Inbox.deliver() puts messages into the queue where there is no handler", () => {
@@ -160,7 +155,7 @@ Deno.test("Inbox.handler set while another's promise is pending gets the next me
 
 Deno.test("Inbox.handler that a handler replaces gets the next message when that one is done, promise or not", async () => {
   for (const isSlow of [false, true]) {
-    const inbox = new Inbox(10, new Subscriptions());
+    const inbox = new Inbox(10, new SubscriptionIdentifiers());
     deliver(inbox, "t", "1", "2", "3");
     const log: string[] = [];
     const rest = (message: ApplicationMessage) => void log.push(message.text());
@@ -281,13 +276,13 @@ Deno.test("Inbox.route() with a signal that is aborted gets nothing", async () =
 });
 
 Deno.test("Inbox.route() gets the messages of its own subscription by their identifiers, of overlapping ones too", async () => {
-  const subscriptions = new Subscriptions();
-  const inbox = new Inbox(10, subscriptions);
-  subscribe(subscriptions, "a/#", 1);
-  subscribe(subscriptions, "a/b", 2);
+  const identifiers = new SubscriptionIdentifiers();
+  const inbox = new Inbox(10, identifiers);
+  subscribe(identifiers, "a/#", 1);
+  subscribe(identifiers, "a/b", 2);
   const all = inbox.route("a/#"), one = inbox.route("a/b"), none = inbox.route("+/+");
   for (const [text, subscriptionIdentifiers] of [["1", [1]], ["2", [2]], ["12", [1, 2]], ["9", [9]]] as const) {
-    deliverOne(inbox, "a/b", text, { subscriptionIdentifiers: [...subscriptionIdentifiers] });
+    deliverOne(inbox, "a/b", text, subscriptionIdentifiers);
   }
   deliver(inbox, "a/b", "-");
   assertEquals([await next(all), await next(all), await next(all), await next(all)], ["1", "12", "9", "-"]);
@@ -297,33 +292,32 @@ Deno.test("Inbox.route() gets the messages of its own subscription by their iden
 });
 
 Deno.test("Inbox.deliver() leaves to the queue what is another subscription's than any route's", () => {
-  const subscriptions = new Subscriptions();
-  const inbox = new Inbox(10, subscriptions);
-  subscribe(subscriptions, "a/#", 1);
-  subscribe(subscriptions, "a/b", 2);
+  const identifiers = new SubscriptionIdentifiers();
+  const inbox = new Inbox(10, identifiers);
+  subscribe(identifiers, "a/#", 1);
+  subscribe(identifiers, "a/b", 2);
   inbox.route("a/b");
-  deliverOne(inbox, "a/b", "1", { subscriptionIdentifiers: [1] });
-  deliverOne(inbox, "a/b", "2", { subscriptionIdentifiers: [2] });
+  deliverOne(inbox, "a/b", "1", [1]);
+  deliverOne(inbox, "a/b", "2", [2]);
   assertEquals(shiftAll(inbox), ["1"]);
 });
 
 Deno.test("Inbox.route() gets its messages by the identifiers as they are, after a topic was seen under others", async () => {
-  const subscriptions = new Subscriptions();
-  const inbox = new Inbox(10, subscriptions);
+  const identifiers = new SubscriptionIdentifiers();
+  const inbox = new Inbox(10, identifiers);
   const route = inbox.route("a/b");
-  const deliverAs = (text: string, identifier: number) =>
-    deliverOne(inbox, "a/b", text, { subscriptionIdentifiers: [identifier] });
+  const deliverAs = (text: string, identifier: number) => deliverOne(inbox, "a/b", text, [identifier]);
   deliverAs("by the topic", 1);
-  subscribe(subscriptions, "a/#", 1);
-  subscribe(subscriptions, "a/b", 2);
+  subscribe(identifiers, "a/#", 1);
+  subscribe(identifiers, "a/b", 2);
   deliverAs("for a/#", 1);
   deliverAs("by the identifier", 2);
-  subscriptions.removed(["a/#", "a/b"]);
+  for (const filter of ["a/#", "a/b"]) identifiers.forget(filter);
   deliverAs("by the topic again", 1);
   assertEquals(shiftAll(inbox), ["for a/#"]);
   for (const text of ["by the topic", "by the identifier", "by the topic again"]) assertEquals(await next(route), text);
-  subscribe(subscriptions, "a/b", 2);
-  subscriptions.clear();
+  subscribe(identifiers, "a/b", 2);
+  identifiers.clear();
   deliverAs("by the topic at last", 1);
   assertEquals(await next(route), "by the topic at last");
 });

@@ -10,12 +10,12 @@ const A = parseEndpoint("mqtt://me@a"), B = parseEndpoint("mqtt://b");
 
 const unsupported = new ConnectError("unsupported", { reasonCode: UNSUPPORTED_PROTOCOL_VERSION });
 
-function refusedFor(serverReference: string): ConnectError {
-  return new ConnectError("moved", { serverReference });
+function refusedFor(serverReference: string, reasonCode = 0x9c): ConnectError {
+  return new ConnectError("moved", { reasonCode, serverReference });
 }
 
-function lostFor(serverReference: string): ConnectionLostError {
-  return new ConnectionLostError("moved", { serverReference });
+function lostFor(serverReference: string, reasonCode = 0x9d): ConnectionLostError {
+  return new ConnectionLostError("moved", { reasonCode, serverReference });
 }
 
 function round(itinerary: Itinerary): string[] {
@@ -53,6 +53,15 @@ Deno.test("Itinerary.refused() gives nothing for an error that names no broker",
   for (const error of [new ConnectError("refused"), refusedFor(""), new TypeError("wrong")]) {
     assertEquals(itinerary.refused(A, error), undefined);
   }
+});
+
+Deno.test("Itinerary follows where the reason is 'Use another server' or 'Server moved' alone", () => {
+  const codes = [0x9c, 0x9d, 0x00, 0x80, 0x87, 0x88, 0x8b];
+  const itinerary = new Itinerary([MQTT_5_0], codes.length);
+  const followed = [true, true, false, false, false, false, false];
+  assertEquals(codes.map((code) => itinerary.refused(A, refusedFor("c", code)) !== undefined), followed);
+  round(itinerary);
+  assertEquals(codes.map((code) => itinerary.linkLost(A, lostFor("c", code))), followed);
 });
 
 Deno.test("Itinerary.round() begins once with the broker that the end of a connection has named", () => {
