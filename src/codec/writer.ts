@@ -138,11 +138,8 @@ export class Writer {
     this.#seal();
     const chunks = this.#chunks;
     this.#chunks = [];
-    this.#chunked =
-      this.#borrowed =
-      this.#start =
-      this.position =
-        0;
+    this.#chunked = this.#borrowed = 0;
+    this.#start = this.position = 0;
     [this.buffer, this.#spare] = [this.#spare, this.buffer];
     return chunks;
   }

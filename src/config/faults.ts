@@ -1,4 +1,5 @@
 import { endpointFault } from "../endpoint.ts";
+import { isPem } from "../pem.ts";
 import { binaryFault, stringFault, topicFault, utf8Length } from "../topic.ts";
 import {
   allowedBy,
@@ -30,8 +31,6 @@ export interface Fault {
 const LONGEST_PROTOCOL_NAME = 255;
 const LONGEST_QUOTE = 64;
 
-/** What a file holds, a private key for instance, in the place of its path. */
-const NO_PATH = /-----BEGIN|[\r\n]/;
 /** What may follow the name of a key that its colon and a space do not. */
 const AFTER_NAME = /[:=\s"']/;
 const SECRET_KEYS = Object.entries<Field>(FIELDS).filter(([, { secret }]) => secret).map(([key]) => key);
@@ -123,7 +122,7 @@ function* textFaults(
 ): Generator<Fault> {
   if (typeof value !== "string") {
     yield misfit(path, value, `a ${format}`, secret);
-  } else if (format === "path" && NO_PATH.test(value)) {
+  } else if (format === "path" && isPem(value)) {
     const advice = textKey === undefined ? "" : `; ${textKey} takes the text of the file`;
     yield unfit(path, value, `a path must hold neither PEM nor line breaks${advice}`, true);
   } else {

@@ -6,7 +6,8 @@ import type { PublishFlow } from "./flow.ts";
 export interface Effects {
   /**
    * Sends a packet on the present connection. Gives how many bytes more the write buffer takes; if none, by how many it is exceeded, as a
-   * negative number, and `Session.writable()` is called when it takes more.
+   * negative number, and `Session.writable()` is called when it takes more. The payload must not change before that where it takes no more;
+   * where it does, it was copied.
    */
   send(packet: Packet): number;
   /** Gives the size in bytes that a packet would take on the present connection. */

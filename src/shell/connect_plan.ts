@@ -82,7 +82,7 @@ export function connectPacket(plan: ConnectPlan, credentials: Credentials, diale
 }
 
 /** Says which of the credentials cannot be sent, and why, without showing it; `undefined` when all can. */
-function credentialsFault({ username, password, authenticationData }: Credentials): string | undefined {
+export function credentialsFault({ username, password, authenticationData }: Credentials): string | undefined {
   if (username !== undefined) {
     const fault = typeof username === "string" ? stringFault(username) : "it must be a string";
     if (fault !== undefined) return `the user name: ${fault}`;

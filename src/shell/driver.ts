@@ -29,7 +29,7 @@ import { connectError } from "../transport/connect_error.ts";
 import type { SessionStore } from "../store/session_store.ts";
 import { LONGEST_TIMER } from "../timer.ts";
 import { backoff } from "./backoff.ts";
-import { connectPacket, type ConnectPlan, credentialsOf, openTransport } from "./connect_plan.ts";
+import { connectPacket, type ConnectPlan, credentialsFault, credentialsOf, openTransport } from "./connect_plan.ts";
 import { Connection, type ConnectionListener, type ConnectionOptions } from "./connection.ts";
 import { Inbox } from "./inbox.ts";
 import { Itinerary } from "./itinerary.ts";
@@ -360,13 +360,16 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
   async #authenticationData(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
     const plan = this.#thePlan, endpoint = this.#endpoint;
     const asking = (async () => endpoint && await plan.credentials(endpoint))();
+    let credentials;
     try {
-      const credentials = await (signal === undefined ? asking : abortable(asking, signal));
-      return credentials?.authenticationData ?? plan.properties.authenticationData;
+      credentials = await (signal === undefined ? asking : abortable(asking, signal));
     } catch (cause) {
       signal?.throwIfAborted();
       throw new ClientError(`Cannot re-authenticate: credentials() failed: ${messageOf(cause)}`, { cause });
     }
+    const fault = credentials && credentialsFault(credentials);
+    if (fault !== undefined) throw new ClientError(`Cannot re-authenticate: cannot send ${fault}`);
+    return credentials?.authenticationData ?? plan.properties.authenticationData;
   }
 
   #request<Result>(start: () => CancellableFlow & Flow<Result>, signal?: AbortSignal): Promise<Result> {
@@ -900,8 +903,8 @@ export class Driver implements Effects, ConnectionListener, StoreListener {
       this.#patience = undefined;
       const untouched = messagesReceived === this.#traffic.messagesReceived && length === this.inbox.length;
       if (untouched && this.#awaitsAnswers) {
-        this.#coupled = true;
         if (holdsTooMuch) this.#connection?.close(stuck(length));
+        else this.#coupled = true;
       }
       this.inbox.wake();
     }, (holdsTooMuch ? this.#options.pingTimeout : PATIENCE) * 1000);

@@ -1,4 +1,5 @@
 import { ConfigError, ConnectError, messageOf } from "../errors.ts";
+import { isPem } from "../pem.ts";
 
 /** Where certificates are. Texts are PEM, paths are those of PEM files. */
 export interface CertificateSources {
@@ -21,8 +22,6 @@ export interface Certificates {
   key?: string;
 }
 
-/** What a file holds, in the place of its path. */
-const NO_PATH = /-----BEGIN|[\r\n]/;
 const CERTIFICATE = /^-----BEGIN CERTIFICATE-----/m;
 /** Deno passes over these without a word. */
 const OTHER_CERTIFICATE = /^-----BEGIN (?:TRUSTED|X509) CERTIFICATE-----/m;
@@ -41,7 +40,7 @@ export async function loadCertificates(sources: CertificateSources): Promise<Cer
     throw new ConfigError("A client certificate needs both certfile and keyfile");
   }
   for (const [name, path] of Object.entries({ caFile, caPath })) {
-    if (path === undefined || !NO_PATH.test(path)) continue;
+    if (path === undefined || !isPem(path)) continue;
     throw new ConfigError(`${name} must be a path, and holds PEM or a line break; caData takes the text of a file`);
   }
   const caCerts: string[] = [];

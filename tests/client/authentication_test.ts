@@ -307,6 +307,25 @@ Deno.test("MQTTClient.reauthenticate() begins with what credentials() gives, els
   await client.disconnect({ drain: 0 });
 });
 
+Deno.test("MQTTClient.reauthenticate() rejects what credentials() gives that cannot be sent, and sends nothing", async () => {
+  const given = [undefined, JSON.parse("5"), new Uint8Array(65_536), undefined];
+  await using broker = await playBroker();
+  const client = new MQTTClient({
+    clientId: "id",
+    config: CONFIG,
+    credentials: () => ({ authenticationData: given.shift() }),
+  });
+  const [connection] = await Promise.all([broker.welcome(CONNACK), client.connect(broker.uri)]);
+  for (const what of ["must be a Uint8Array", "65535 are allowed"]) {
+    await assertRejects(() => client.reauthenticate(), ClientError, what);
+  }
+  const authenticating = client.reauthenticate();
+  await connection.expect(auth("0005'hello'", "19"));
+  await connection.send(withProperties("f0", "00", METHOD));
+  await authenticating;
+  await client.disconnect({ drain: 0 });
+});
+
 Deno.test("MQTTClient.reauthenticate() rejects when credentials() fails, or the signal aborts meanwhile, and sends nothing", async () => {
   const answers: (() => Promise<never>)[] = [() => Promise.reject(THROWN), never];
   await using broker = await playBroker();

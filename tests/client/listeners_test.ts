@@ -4,6 +4,14 @@ import { DISCONNECT, event, PINGREQ, PINGRESP, playBroker, playLink, QUICK, reco
 
 // What applications do inside their listeners and handlers: they call the client that has just called them.
 
+/** The calls that wait for an answer, by the packet that they send. */
+const CALLS: Readonly<Record<string, (client: MQTTClient, signal?: AbortSignal) => Promise<unknown>>> = {
+  PUBLISH: (client, signal) => client.publish("t", "x", { qos: 1, signal }),
+  SUBSCRIBE: (client, signal) => client.subscribe("t", 0, { signal }),
+  UNSUBSCRIBE: (client, signal) => client.unsubscribe("t", { signal }),
+  PINGREQ: (client, signal) => client.ping({ signal }),
+};
+
 Deno.test("MQTTClient.disconnect() in a listener of disconnect ends the client, and iterators regularly", async () => {
   await using link = await playLink();
   const { client, connection, broker } = link;
@@ -112,13 +120,7 @@ Deno.test("MQTTClient.disconnect() in a listener of packet is sent although more
 });
 
 Deno.test("MQTTClient.disconnect() in a listener of packet settles the call whose packet it was told of", async () => {
-  const calls: Record<string, (client: MQTTClient) => Promise<unknown>> = {
-    PUBLISH: (client) => client.publish("t", "x", { qos: 1 }),
-    SUBSCRIBE: (client) => client.subscribe("t"),
-    UNSUBSCRIBE: (client) => client.unsubscribe("t"),
-    PINGREQ: (client) => client.ping(),
-  };
-  for (const [type, call] of Object.entries(calls)) {
+  for (const [type, call] of Object.entries(CALLS)) {
     await using link = await playLink({ ...QUICK, max_publish_attempts: 1 });
     const { client, connection } = link;
     client.addEventListener("packet", ({ detail: { packet } }) => {
@@ -159,15 +161,9 @@ Deno.test("MQTTClient.publish() in a listener of packet waits for the next conne
 });
 
 Deno.test("MQTTClient heeds a signal that a listener of packet aborts when the packet of the call goes out", async () => {
-  const calls: Record<string, (client: MQTTClient, signal: AbortSignal) => Promise<unknown>> = {
-    PUBLISH: (client, signal) => client.publish("t", "x", { qos: 1, signal }),
-    SUBSCRIBE: (client, signal) => client.subscribe("t", 0, { signal }),
-    UNSUBSCRIBE: (client, signal) => client.unsubscribe("t", { signal }),
-    PINGREQ: (client, signal) => client.ping({ signal }),
-  };
   await using link = await playLink();
   const { client } = link;
-  for (const [type, call] of Object.entries(calls)) {
+  for (const [type, call] of Object.entries(CALLS)) {
     const controller = new AbortController(), reason = new RangeError("aborted");
     client.addEventListener("packet", ({ detail: { packet } }) => {
       if (packet.type === type) controller.abort(reason);

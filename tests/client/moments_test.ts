@@ -13,7 +13,7 @@ interface Opened {
   isClosed: boolean;
 }
 
-/** A client of a broker in memory that answers CONNECT and what is to be answered first, and the connections that were opened. */
+/** A client of a broker in memory that answers CONNECT and nothing else, and the connections that were opened. */
 function makeClient(): { client: MQTTClient; opened: Opened[] } {
   const opened: Opened[] = [];
   const open = () => {
